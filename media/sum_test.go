@@ -1,0 +1,43 @@
+package media
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"fardel/site"
+)
+
+func TestSum(t *testing.T) {
+	plain := noise(100_000)
+	s := NewSum()
+	if s.Digest() != site.DigestOf(nil) || s.Size() != 0 {
+		t.Error("the sum of nothing is wrong")
+	}
+	if _, err := io.Copy(s, iotest.HalfReader(bytes.NewReader(plain))); err != nil {
+		t.Fatal(err)
+	}
+	if s.Digest() != site.DigestOf(plain) || s.Size() != int64(len(plain)) {
+		t.Errorf("%v of %d bytes", s.Digest(), s.Size())
+	}
+	s.Digest() // asking does not change the answer
+	if !s.Is(site.DigestOf(plain), int64(len(plain))) {
+		t.Error("Is does not know it")
+	}
+	if s.Is(site.DigestOf(plain), 1) || s.Is(site.DigestOf(nil), int64(len(plain))) {
+		t.Error("Is is content with half")
+	}
+}
+
+func TestSumReader(t *testing.T) {
+	plain := noise(50_000)
+	s := NewSumReader(iotest.DataErrReader(bytes.NewReader(plain)))
+	got, err := io.ReadAll(s)
+	if err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if !s.Is(site.DigestOf(plain), int64(len(plain))) {
+		t.Errorf("%v of %d bytes", s.Digest(), s.Size())
+	}
+}
