@@ -1,0 +1,553 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"fardel/site"
+	"fardel/site/store"
+	"fardel/site/tree"
+)
+
+// Content returns what the site holds of a package.
+func (v *View) Content(id site.PackageID) (Content, error) {
+	c, _, err := store.GetJSON[Content](v.Tx, contentPrefix+string(id))
+	return c, err
+}
+
+// PutContent records what the site holds of a package, and remembers the
+// version's manifest, which later versions are compared with.
+func (v *View) PutContent(id site.PackageID, c Content) error {
+	if c.State == site.ContentInstalled {
+		if err := store.PutJSON(v.Tx, versionKey(id, c.Source), Version{Manifest: c.Held, At: stamp(v.Host.Now())}); err != nil {
+			return err
+		}
+	}
+	return store.PutJSON(v.Tx, contentPrefix+string(id), c)
+}
+
+// Describe says what the site holds, for a person.
+func (c Content) Describe() string {
+	switch {
+	case c.Blocked != "":
+		return "blocked by " + c.Blocked
+	case c.State == site.ContentInstalled:
+		return fmt.Sprintf("installed, version %d", c.Source)
+	case c.State == site.ContentRemoved:
+		return "given up"
+	case c.Missing < 0:
+		return "waiting for its first bundle"
+	case c.State == site.ContentWaiting:
+		return fmt.Sprintf("waiting for %d files", c.Missing)
+	}
+	return "not held here"
+}
+
+// EachContent calls fn for each package that the site holds or waits for.
+func (v *View) EachContent(fn func(site.PackageID, Content) error) error {
+	return v.Scan(store.Records, contentPrefix, func(key string, value []byte) error {
+		var c Content
+		if err := site.DecodeCanonical(value, &c); err != nil {
+			return site.StateDamaged.New("a record of content cannot be read").Because(err)
+		}
+		return fn(site.PackageID(strings.TrimPrefix(key, contentPrefix)), c)
+	})
+}
+
+func assumedKey(peer site.Code, id site.PackageID) string {
+	return "assumed/" + string(peer) + "/" + string(id)
+}
+
+// Assume records that a peer holds a version of a package, by its receipt code:
+// its own observations do not reach this site.
+func (v *View) Assume(peer site.Code, id site.PackageID, source, generation int64) error {
+	var held site.Digest
+	rec, ok, err := store.GetJSON[Version](v.Tx, versionKey(id, source))
+	if err != nil {
+		return err
+	}
+	if ok {
+		held = rec.Manifest
+	}
+	return store.PutJSON(v.Tx, assumedKey(peer, id), site.ContentBody{
+		State: site.ContentInstalled, Source: source, Generation: generation, Held: held,
+	})
+}
+
+func versionKey(id site.PackageID, source int64) string {
+	return fmt.Sprintf("%s%s/%012d", versionPrefix, id, source)
+}
+
+// PeerContent returns what another site holds of each package: what its own
+// observations say, or what its receipt codes do where those say something newer.
+func (v *View) PeerContent(peer site.Code) (map[site.PackageID]site.ContentBody, error) {
+	out := map[site.PackageID]site.ContentBody{}
+	log := site.LogID{Site: peer, Log: site.Observations}
+	err := v.Objects(log, site.KindContent, func(e site.Entry, _ int64) error {
+		var b site.ContentBody
+		if e.Decode(&b) == nil {
+			out[site.PackageID(e.ID)] = b
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	prefix := assumedKey(peer, "")
+	return out, v.Scan(store.Records, prefix, func(key string, value []byte) error {
+		var b site.ContentBody
+		if err := site.DecodeCanonical(value, &b); err != nil {
+			return site.StateDamaged.New("a record of content at %s cannot be read", peer).Because(err)
+		}
+		id := site.PackageID(strings.TrimPrefix(key, prefix))
+		if said, ok := out[id]; !ok || b.Source > said.Source {
+			out[id] = b
+		}
+		return nil
+	})
+}
+
+// WantedHere reports whether the package is to be held at this site, for itself
+// or for a site below it, and in which generation.
+func (v *View) WantedHere(p *Package) (int64, bool) {
+	gen, ok := p.For(v.Hier.Subtree(v.Host.Self))
+	if !ok && p.Author() == v.Host.Self && !p.Removed {
+		return 1, true
+	}
+	return gen, ok
+}
+
+// Wants are the files that the site is to hold and does not.
+type Wants struct {
+	Files     map[site.Digest]int64          // size by digest; manifests included
+	Manifests map[site.Digest]site.PackageID // those that are manifests
+	Packages  map[site.PackageID]int64       // how many files each package waits for; -1 for the manifest
+}
+
+// Settle brings what the site holds into line with what the logs say: it finds
+// what is missing, marks as installed what is complete, gives up what is no
+// longer wanted, and writes an observation for each change. It returns what is
+// still wanted. Settle never trusts a record where a look at the library is
+// cheap.
+func (h *Host) Settle(ctx context.Context) (*Wants, error) {
+	wants := &Wants{Files: map[site.Digest]int64{}, Manifests: map[site.Digest]site.PackageID{}, Packages: map[site.PackageID]int64{}}
+	changes := map[site.PackageID]Content{}
+	err := h.View(func(v *View) error {
+		list, err := v.Packages()
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			old, err := v.Content(p.ID)
+			if err != nil {
+				return err
+			}
+			now, err := v.assess(p, old, wants)
+			if err != nil {
+				return err
+			}
+			if now != old {
+				changes[p.ID] = now
+			}
+		}
+		return nil
+	})
+	if err != nil || len(changes) == 0 {
+		return wants, err
+	}
+	return wants, h.record(changes)
+}
+
+// record stores changed content states and tells the sites above, some hundreds
+// at a time, so that a transaction stays small.
+func (h *Host) record(changes map[site.PackageID]Content) error {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(changes)), 500) {
+		err := h.Update(func(v *View) error {
+			var entries []site.Entry
+			for _, id := range ids {
+				old, err := v.Content(id)
+				if err != nil {
+					return err
+				}
+				now := changes[id]
+				if err := v.PutContent(id, now); err != nil {
+					return err
+				}
+				if old.State == now.State && old.Source == now.Source && old.Generation == now.Generation {
+					continue // only the number of missing files: not worth an entry
+				}
+				e, err := site.NewEntry(h.Now(), site.KindContent, string(id), site.ContentBody{
+					State: now.State, Source: now.Source, Generation: now.Generation, Held: now.Held,
+				})
+				if err != nil {
+					return err
+				}
+				entries = append(entries, e)
+			}
+			if _, fenced, err := v.Fenced(); err != nil || fenced {
+				return err // told when the fence is lifted: Settle writes what differs
+			}
+			return v.Append(site.Observations, entries...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assess says what the site holds of one package, and adds what is missing to
+// wants.
+func (v *View) assess(p *Package, old Content, wants *Wants) (Content, error) {
+	gen, wanted := v.WantedHere(p)
+	if !wanted {
+		if old.State == site.ContentWaiting || old.State == site.ContentInstalled {
+			old = Content{State: site.ContentRemoved, Source: old.Source, Generation: old.Generation}
+		}
+		return old, nil
+	}
+	now := Content{State: site.ContentInstalled, Source: p.Source, Generation: gen, Held: p.Manifest, Blocked: old.Blocked}
+	if old.State == site.ContentInstalled && old.Source == p.Source && old.Held == p.Manifest {
+		if old.Generation >= gen {
+			return old, nil
+		}
+		// Distributed again: look at every byte before believing it.
+		if err := v.Host.recheck(p); err != nil {
+			return now, err
+		}
+	}
+	missing, err := v.Host.missing(p, wants)
+	if err != nil {
+		return now, err
+	}
+	if missing != 0 {
+		now.State, now.Missing, now.Held = site.ContentWaiting, missing, old.Held
+		wants.Packages[p.ID] = missing
+	} else {
+		now.Blocked = ""
+	}
+	return now, nil
+}
+
+// missing counts the files of a package that the library lacks and adds them to
+// wants; -1 means that the manifest itself is missing.
+func (h *Host) missing(p *Package, wants *Wants) (int64, error) {
+	if !h.Library.Has(p.Manifest) {
+		wants.Files[p.Manifest] = p.Listing
+		wants.Manifests[p.Manifest] = p.ID
+		return -1, nil
+	}
+	var n int64
+	err := h.EachFile(p.Manifest, p.Listing, func(d site.Digest, size int64) error {
+		if !h.Library.Has(d) {
+			wants.Files[d] = size
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+// recheck hashes every file of a package and throws out what does not match, so
+// that it becomes a want.
+func (h *Host) recheck(p *Package) error {
+	if !h.Library.Has(p.Manifest) {
+		return nil
+	}
+	if h.Library.Verify(context.Background(), p.Manifest) != nil {
+		return h.Library.Remove(p.Manifest)
+	}
+	return h.EachFile(p.Manifest, p.Listing, func(d site.Digest, _ int64) error {
+		if h.Library.Has(d) && h.Library.Verify(context.Background(), d) != nil {
+			return h.Library.Remove(d)
+		}
+		return nil
+	})
+}
+
+// EachFile calls fn for each distinct file in a manifest of the library.
+func (h *Host) EachFile(manifest site.Digest, size int64, fn func(site.Digest, int64) error) error {
+	f, err := h.Library.Open(manifest)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return FilesOf(f, size, fn)
+}
+
+// FilesOf calls fn for each distinct file that a manifest names.
+func FilesOf(r io.Reader, size int64, fn func(site.Digest, int64) error) error {
+	seen := map[site.Digest]bool{}
+	for item, err := range tree.ReadManifest(r, size) {
+		if err != nil {
+			return site.StateDamaged.New("a manifest in the library cannot be read: %v", err).
+				Then("fardel library verify")
+		}
+		if item.Type != tree.File || seen[item.Digest] {
+			continue
+		}
+		seen[item.Digest] = true
+		if err := fn(item.Digest, item.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Verified is what re-hashing came to.
+type Verified struct {
+	Files   int64    `json:"files"`
+	Bytes   int64    `json:"bytes"`
+	Damaged []string `json:"damaged"` // package ids, or digests that no package uses
+}
+
+// VerifyPackage re-hashes every file of a package. Damaged files are thrown out
+// and become wants, so that the next parcel from above brings them again.
+func (h *Host) VerifyPackage(ctx context.Context, id site.PackageID) (Verified, error) {
+	var p *Package
+	var c Content
+	err := h.View(func(v *View) (err error) {
+		if p, err = v.Package(id); err != nil {
+			return err
+		}
+		c, err = v.Content(id)
+		return err
+	})
+	if err != nil {
+		return Verified{}, err
+	}
+	var out Verified
+	check := func(d site.Digest, size int64) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := h.Library.Verify(ctx, d)
+		out.Files, out.Bytes = out.Files+1, out.Bytes+size
+		if errors.Is(err, site.Damaged) || errors.Is(err, site.NoSuch) {
+			out.Damaged = append(out.Damaged, d.Short())
+			return h.discard(d)
+		}
+		return err
+	}
+	manifest := c.Held
+	if manifest.IsZero() {
+		manifest = p.Manifest
+	}
+	size, err := h.Library.Size(manifest)
+	if err != nil {
+		return out, err
+	}
+	if err := check(manifest, size); err != nil || len(out.Damaged) > 0 {
+		return out, errors.Join(err, h.reopen(ctx, out, p))
+	}
+	if err := h.EachFile(manifest, size, check); err != nil {
+		return out, err
+	}
+	return out, h.reopen(ctx, out, p)
+}
+
+func (h *Host) discard(d site.Digest) error {
+	if !h.Library.Has(d) {
+		return nil
+	}
+	return h.Library.Remove(d)
+}
+
+// reopen marks a package in which files were lost as waiting.
+func (h *Host) reopen(ctx context.Context, out Verified, p *Package) error {
+	if len(out.Damaged) == 0 {
+		return nil
+	}
+	if err := h.Forget(p.ID); err != nil {
+		return err
+	}
+	_, err := h.Settle(ctx)
+	return err
+}
+
+// Forget makes the next [Host.Settle] look at a package's files again.
+func (h *Host) Forget(id site.PackageID) error {
+	return h.Update(func(v *View) error {
+		c, err := v.Content(id)
+		if err != nil || c.State != site.ContentInstalled {
+			return err
+		}
+		c.State, c.Missing, c.Held = site.ContentWaiting, -1, site.Digest{}
+		return v.PutContent(id, c)
+	})
+}
+
+// Users returns, for each file that packages held here are made of, how many of
+// them use it. Keep is how many source versions of a package count.
+func (h *Host) Users(keep int) (map[site.Digest]int, error) {
+	users := map[site.Digest]int{}
+	err := h.View(func(v *View) error {
+		manifests, err := v.keptManifests(keep)
+		if err != nil {
+			return err
+		}
+		for m := range manifests {
+			if !h.Library.Has(m) {
+				continue
+			}
+			users[m]++
+			size, err := h.Library.Size(m)
+			if err != nil {
+				return err
+			}
+			if err := h.EachFile(m, size, func(d site.Digest, _ int64) error { users[d]++; return nil }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return users, err
+}
+
+// keptManifests lists the manifests whose files must stay: the current version
+// of each package that is wanted here, the version held now, those that a site
+// below is known to hold, and the last versions up to keep.
+func (v *View) keptManifests(keep int) (map[site.Digest]bool, error) {
+	out := map[site.Digest]bool{}
+	list, err := v.Packages()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range list {
+		if _, wanted := v.WantedHere(p); !wanted {
+			continue
+		}
+		out[p.Manifest] = true
+		c, err := v.Content(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		out[c.Held] = true
+		var versions []site.Digest
+		err = v.Scan(store.Records, versionPrefix+string(p.ID)+"/", func(_ string, value []byte) error {
+			var rec Version
+			if err := site.DecodeCanonical(value, &rec); err != nil {
+				return err
+			}
+			versions = append(versions, rec.Manifest)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range versions[max(0, len(versions)-keep):] {
+			out[m] = true
+		}
+	}
+	for _, below := range v.Hier.Subtree(v.Host.Self) {
+		held, err := v.PeerContent(below)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range held {
+			out[c.Held] = true
+		}
+	}
+	delete(out, site.Digest{})
+	return out, nil
+}
+
+// Cleaned is what cleaning the library came to.
+type Cleaned struct {
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+	Kept  int64 `json:"kept"` // files that stay
+	Dry   bool  `json:"dry_run"`
+}
+
+// CleanLibrary removes the files that no package needs any more, and those of
+// versions older than the last keep.
+func (h *Host) CleanLibrary(ctx context.Context, keep int, dry bool) (Cleaned, error) {
+	users, err := h.Users(keep)
+	if err != nil {
+		return Cleaned{}, err
+	}
+	out := Cleaned{Dry: dry}
+	var gone []site.Digest
+	err = h.Library.Walk(func(d site.Digest, size int64) error {
+		if users[d] > 0 {
+			out.Kept++
+			return ctx.Err()
+		}
+		gone = append(gone, d)
+		out.Files, out.Bytes = out.Files+1, out.Bytes+size
+		return ctx.Err()
+	})
+	if err != nil || dry {
+		return out, err
+	}
+	for _, d := range gone {
+		if err := h.Library.Remove(d); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// VerifyLibrary re-hashes everything in the library. What does not match is
+// thrown out, and the packages that need it wait for it again.
+func (h *Host) VerifyLibrary(ctx context.Context, progress Progress) (Verified, error) {
+	var out Verified
+	bad := map[site.Digest]bool{}
+	err := h.Library.Walk(func(d site.Digest, size int64) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		out.Files, out.Bytes = out.Files+1, out.Bytes+size
+		if progress != nil {
+			progress("Verifying", out.Bytes, 0)
+		}
+		err := h.Library.Verify(ctx, d)
+		if errors.Is(err, site.Damaged) {
+			bad[d] = true
+			return nil
+		}
+		return err
+	})
+	if err != nil || len(bad) == 0 {
+		return out, err
+	}
+	for d := range bad {
+		out.Damaged = append(out.Damaged, d.Short())
+		if err := h.discard(d); err != nil {
+			return out, err
+		}
+	}
+	slices.SortFunc(out.Damaged, strings.Compare)
+	return out, h.forgetAll(ctx)
+}
+
+// forgetAll makes Settle look at every package again.
+func (h *Host) forgetAll(ctx context.Context) error {
+	var ids []site.PackageID
+	err := h.View(func(v *View) error {
+		list, err := v.Packages()
+		for _, p := range list {
+			ids = append(ids, p.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := h.Forget(id); err != nil {
+			return err
+		}
+	}
+	_, err = h.Settle(ctx)
+	return err
+}
