@@ -1,0 +1,5 @@
+package replicator_test
+
+import "fardel/replicator"
+
+type replicatorT = replicator.Replicator

@@ -1,0 +1,239 @@
+package replicator
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"fardel/media"
+	"fardel/site"
+	"fardel/site/host"
+	"fardel/site/library"
+	"fardel/site/store"
+)
+
+// offered is a bundle that the carrier may hold and whose key is known.
+type offered struct {
+	bundleKey
+	digest   site.Digest
+	writer   site.Code
+	priority site.Priority
+	parcel   site.ParcelName
+	medium   int
+}
+
+// takeContent goes through the bundles of the labels for this site and lets what
+// is wanted through the library's door, the urgent ones first. Each bundle is
+// read once, and nothing of it is visible before its end was verified.
+func (r *Replicator) takeContent(ctx context.Context, c Carrier, mine []arrival, rep *Report) error {
+	wants, err := r.host.Settle(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := r.offers(mine, wants, rep)
+	if err != nil {
+		return err
+	}
+	if err := r.room(list); err != nil {
+		return err
+	}
+	if r.taken == nil {
+		r.taken = map[site.Digest]bool{}
+	}
+	var total, done int64
+	for _, o := range list {
+		total += o.Size
+	}
+	for _, o := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, waiting := wants.Packages[o.Package]; !waiting {
+			rep.Unneeded++
+			continue
+		}
+		err := r.takeBundle(c, o, wants, rep)
+		done += o.Size
+		r.opts.Progress("Importing", done, total)
+		switch {
+		case err == nil:
+			rep.Bundles++
+			r.taken[o.digest] = true
+		case isAbsent(err):
+			// On another medium, or still to come: a state, not an error.
+		case errors.Is(err, site.Damaged), errors.Is(err, site.WrongKey), errors.Is(err, site.TooNew):
+			rep.Faults = append(rep.Faults, site.Damaged.New("a bundle of parcel %s is damaged (medium %d of %d)", o.parcel, o.medium, mediaOf(mine, o.parcel)).
+				In("Nothing of it was kept; all other bundles are").
+				Then("try another port or drive; else ask %s to export again: only what is missing comes", o.parcel.From).Because(err))
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func mediaOf(mine []arrival, n site.ParcelName) int {
+	for _, a := range mine {
+		if a.label.Name() == n {
+			return a.label.Media
+		}
+	}
+	return 1
+}
+
+// offers lists the bundles that could bring something that is wanted.
+func (r *Replicator) offers(mine []arrival, wants *host.Wants, rep *Report) ([]offered, error) {
+	var out []offered
+	seen := map[site.Digest]bool{}
+	err := r.host.View(func(v *host.View) error {
+		for _, a := range mine {
+			for _, b := range a.label.Bundles {
+				if seen[b.Digest] {
+					continue
+				}
+				seen[b.Digest] = true
+				k, ok, err := store.GetJSON[bundleKey](v.Tx, bundleKeyName(b.Digest))
+				if err != nil {
+					return err
+				}
+				if _, waiting := wants.Packages[k.Package]; !ok || !waiting {
+					rep.Unneeded++
+					continue
+				}
+				out = append(out, offered{k, b.Digest, a.writer, b.Priority, a.label.Name(), b.Medium})
+			}
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b offered) int { return cmp.Compare(a.priority.Rank(), b.priority.Rank()) })
+	return out, err
+}
+
+// room checks the space for all content before any is copied.
+func (r *Replicator) room(list []offered) error {
+	var need int64
+	for _, o := range list {
+		need += o.Plain
+	}
+	free, err := r.host.Library.Space()
+	if err != nil || need <= free {
+		return err
+	}
+	return site.NoSpace.New("the content needs up to %s, and %s is free for the library", site.Bytes(need), site.Bytes(free)).
+		In("The parcel's entries were applied; no content was copied").
+		Then("free %s, and run the import again", site.Bytes(need-free)).
+		Then("fardel library clean    removes what no package needs")
+}
+
+// takeBundle reads one bundle from the carrier into one batch of the library.
+func (r *Replicator) takeBundle(c Carrier, o offered, wants *host.Wants, rep *Report) error {
+	f, size, err := c.Open(o.writer, media.BundlePath(o.digest, o.Codec))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if size != o.Size {
+		return site.Damaged.New("a bundle has %d bytes, not %d", size, o.Size)
+	}
+	br, err := media.OpenBundle(bufio.NewReaderSize(f, 1<<20), media.File{Digest: o.digest, Size: o.Size}, o.Codec, o.Key, o.Plain)
+	if err != nil {
+		return err
+	}
+	defer br.Close()
+	batch := r.host.Library.Begin(func(d site.Digest) bool { _, ok := wants.Files[d]; return ok })
+	defer batch.Abort()
+	var got []site.Digest
+	for {
+		it, data, err := br.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.takeItem(batch, it, data, wants); err != nil {
+			return err
+		}
+		if it.Kind == media.Whole {
+			got = append(got, it.Digest)
+		}
+	}
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	rep.Files, rep.Bytes = rep.Files+batch.Stats().Files, rep.Bytes+batch.Stats().Bytes
+	for _, d := range got {
+		delete(wants.Files, d)
+	}
+	return nil
+}
+
+func (r *Replicator) takeItem(batch *library.Batch, it media.Item, data io.Reader, wants *host.Wants) error {
+	size, wanted := wants.Files[it.Digest]
+	if !wanted {
+		return nil
+	}
+	if it.Size != size {
+		return site.Damaged.New("a bundle calls %s %d bytes long; it has %d", it.Digest.Short(), it.Size, size)
+	}
+	switch it.Kind {
+	case media.Part:
+		return batch.ReceivePart(it.Digest, it.Size, it.Offset, data, it.Length)
+	case media.Whole:
+		if _, manifest := wants.Manifests[it.Digest]; manifest {
+			return r.takeManifest(batch, it, data, wants)
+		}
+		return batch.Receive(it.Digest, it.Size, data)
+	}
+	return nil // a delta, which this version cannot apply: the file stays wanted
+}
+
+// takeManifest lets a manifest through the door and reads on the way which files
+// it wants: they follow in the same bundle, before the manifest is visible.
+func (r *Replicator) takeManifest(batch *library.Batch, it media.Item, data io.Reader, wants *host.Wants) error {
+	tmp, err := os.CreateTemp(r.host.Path("inbox"), "manifest-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	if err := batch.Receive(it.Digest, it.Size, io.TeeReader(data, tmp)); err != nil {
+		return err
+	}
+	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return host.FilesOf(bufio.NewReader(tmp), it.Size, func(d site.Digest, size int64) error {
+		if !r.host.Library.Has(d) {
+			wants.Files[d] = size
+		}
+		return nil
+	})
+}
+
+// completeness says what the receipt code of a parcel may claim.
+func (r *Replicator) completeness(v *host.View, n site.ParcelName) (string, error) {
+	what := codeComplete
+	err := v.Scan(store.Records, "bundle/", func(_ string, value []byte) error {
+		var k bundleKey
+		if err := site.DecodeCanonical(value, &k); err != nil {
+			return err
+		}
+		if k.From != n.From || k.Number != n.Number {
+			return nil
+		}
+		c, err := v.Content(k.Package)
+		if err != nil {
+			return err
+		}
+		if c.State == site.ContentWaiting {
+			what = codeEntries
+		}
+		return nil
+	})
+	return what, err
+}
