@@ -284,7 +284,7 @@ func TestBodyLimits(t *testing.T) {
 	if err := long.Head(testHead()); err != nil {
 		t.Fatal(err)
 	}
-	many := Wants{Files: 2000, Digests: make([]site.Digest, 2000)}
+	many := Wants{Files: 40_000, Digests: make([]site.Digest, 40_000)}
 	wantFault(t, long.Receipt(Receipt{Wants: many}), site.Damaged, ErrLimit)
 
 	full := NewBodyWriter(io.Discard)

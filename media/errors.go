@@ -21,7 +21,7 @@ const (
 	MaxLabel        = 1 << 20   // a label file
 	MaxBody         = 64 << 20  // a body file
 	MaxBodyPlain    = 256 << 20 // a body's lines
-	MaxBodyLine     = 128 << 10 // one line of a body
+	MaxBodyLine     = 2 << 20   // one line of a body, with its line end: a receipt names the positions of all logs
 	MaxSegment      = 64 << 20  // a segment file
 	MaxSegmentPlain = 64 << 20  // a segment's lines
 	MaxBundle       = 1 << 30   // a bundle file
