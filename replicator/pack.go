@@ -235,15 +235,6 @@ func (r *Replicator) bodyPath(n site.ParcelName) string {
 	return r.host.Path("outbox", "parcels", path.Base(media.BodyPath(n)))
 }
 
-func (r *Replicator) complete(p Parcel) bool {
-	b, err := os.ReadFile(r.labelPath(p.Name()))
-	if err != nil || site.DigestOf(b) != p.Label {
-		return false
-	}
-	_, err = os.Stat(r.bodyPath(p.Name()))
-	return err == nil
-}
-
 // write seals the body and signs the label.
 func (r *Replicator) write(b *box, opts PackOptions) (*Outgoing, error) {
 	if !b.resumed {

@@ -217,6 +217,13 @@ func (p Parcel) allHeld(v *host.View, held map[site.PackageID]site.ContentBody) 
 // Handed records that parcels were written to a medium and read back. Each
 // leaves an observation, the record of the crossing.
 func (r *Replicator) Handed(list []*Outgoing, medium string, done bool) error {
+	if err := r.handed(list, medium, done); err != nil || !done {
+		return err
+	}
+	return r.tidyOutbox()
+}
+
+func (r *Replicator) handed(list []*Outgoing, medium string, done bool) error {
 	return r.host.Update(func(v *host.View) error {
 		var entries []site.Entry
 		for _, o := range list {

@@ -85,7 +85,8 @@ func New(h *host.Host, opts Options) (*Replicator, error) {
 			return nil, fmt.Errorf("the state folder: %w", err)
 		}
 	}
-	return &Replicator{host: h, opts: opts}, nil
+	r := &Replicator{host: h, opts: opts}
+	return r, r.sweep()
 }
 
 func (r *Replicator) route(to site.Code) Route {

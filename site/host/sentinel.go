@@ -45,7 +45,7 @@ func (h *Host) RaiseSentinel(v *View, numbers map[site.Code]int64) error {
 			return err
 		}
 		if pos.Epoch > 0 {
-			s.Logs = append(s.Logs, site.LogPosition{h.Own(name), pos})
+			s.Logs = append(s.Logs, site.LogPosition{LogID: h.Own(name), Position: pos})
 		}
 	}
 	b, err := json.MarshalIndent(s, "", " ")

@@ -175,7 +175,7 @@ func (v *View) Logs() ([]site.LogPosition, error) {
 				return nil, err
 			}
 			if pos.Epoch > 0 {
-				out = append(out, site.LogPosition{id, pos})
+				out = append(out, site.LogPosition{LogID: id, Position: pos})
 			}
 		}
 	}
