@@ -271,8 +271,8 @@ func (r *Replicator) addLoads(ctx context.Context, v *host.View, plan *Plan, lin
 	if err != nil {
 		return err
 	}
-	if b.full {
-		peer = nil
+	if b.full || link.Fresh {
+		peer = nil // whatever it said, it may have lost since
 	}
 	below := v.Hier.Subtree(plan.To)
 	var held map[site.Digest]bool

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -86,15 +85,7 @@ func versionKey(id site.PackageID, source int64) string {
 // PeerContent returns what another site holds of each package: what its own
 // observations say, or what its receipt codes do where those say something newer.
 func (v *View) PeerContent(peer site.Code) (map[site.PackageID]site.ContentBody, error) {
-	out := map[site.PackageID]site.ContentBody{}
-	log := site.LogID{Site: peer, Log: site.Observations}
-	err := v.Objects(log, site.KindContent, func(e site.Entry, _ int64) error {
-		var b site.ContentBody
-		if e.Decode(&b) == nil {
-			out[site.PackageID(e.ID)] = b
-		}
-		return nil
-	})
+	out, err := v.said(peer)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +101,20 @@ func (v *View) PeerContent(peer site.Code) (map[site.PackageID]site.ContentBody,
 		}
 		return nil
 	})
+}
+
+// said returns what a site's own observations say that it holds.
+func (v *View) said(peer site.Code) (map[site.PackageID]site.ContentBody, error) {
+	out := map[site.PackageID]site.ContentBody{}
+	log := site.LogID{Site: peer, Log: site.Observations}
+	err := v.Objects(log, site.KindContent, func(e site.Entry, _ int64) error {
+		var b site.ContentBody
+		if e.Decode(&b) == nil {
+			out[site.PackageID(e.ID)] = b
+		}
+		return nil
+	})
+	return out, err
 }
 
 // WantedHere reports whether the package is to be held at this site, for itself
@@ -142,6 +147,10 @@ func (h *Host) Settle(ctx context.Context) (*Wants, error) {
 		if err != nil {
 			return err
 		}
+		said, err := v.said(h.Self)
+		if err != nil {
+			return err
+		}
 		for _, p := range list {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -154,7 +163,7 @@ func (h *Host) Settle(ctx context.Context) (*Wants, error) {
 			if err != nil {
 				return err
 			}
-			if now != old {
+			if now != old || p.Author() != h.Self && !now.told(said[p.ID]) {
 				changes[p.ID] = now
 			}
 		}
@@ -173,15 +182,15 @@ func (h *Host) record(changes map[site.PackageID]Content) error {
 		err := h.Update(func(v *View) error {
 			var entries []site.Entry
 			for _, id := range ids {
-				old, err := v.Content(id)
-				if err != nil {
-					return err
-				}
 				now := changes[id]
 				if err := v.PutContent(id, now); err != nil {
 					return err
 				}
-				if old.State == now.State && old.Source == now.Source && old.Generation == now.Generation {
+				said, err := v.lastSaid(id)
+				if err != nil {
+					return err
+				}
+				if now.told(said) {
 					continue // only the number of missing files: not worth an entry
 				}
 				e, err := site.NewEntry(h.Now(), site.KindContent, string(id), site.ContentBody{
@@ -202,6 +211,20 @@ func (h *Host) record(changes map[site.PackageID]Content) error {
 		}
 	}
 	return nil
+}
+
+// told reports whether the site's last observation about a package says what it
+// holds now. It may not, after a fence or a restored backup.
+func (c Content) told(said site.ContentBody) bool {
+	return c.State == said.State && c.Source == said.Source && c.Generation == said.Generation && c.Held == said.Held
+}
+
+func (v *View) lastSaid(id site.PackageID) (said site.ContentBody, err error) {
+	e, _, ok, err := v.Latest(v.Host.Own(site.Observations), site.KindContent, string(id))
+	if err != nil || !ok {
+		return said, err
+	}
+	return said, e.Decode(&said)
 }
 
 // assess says what the site holds of one package, and adds what is missing to
@@ -300,254 +323,4 @@ func FilesOf(r io.Reader, size int64, fn func(site.Digest, int64) error) error {
 		}
 	}
 	return nil
-}
-
-// Verified is what re-hashing came to.
-type Verified struct {
-	Files   int64    `json:"files"`
-	Bytes   int64    `json:"bytes"`
-	Damaged []string `json:"damaged"` // package ids, or digests that no package uses
-}
-
-// VerifyPackage re-hashes every file of a package. Damaged files are thrown out
-// and become wants, so that the next parcel from above brings them again.
-func (h *Host) VerifyPackage(ctx context.Context, id site.PackageID) (Verified, error) {
-	var p *Package
-	var c Content
-	err := h.View(func(v *View) (err error) {
-		if p, err = v.Package(id); err != nil {
-			return err
-		}
-		c, err = v.Content(id)
-		return err
-	})
-	if err != nil {
-		return Verified{}, err
-	}
-	var out Verified
-	check := func(d site.Digest, size int64) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := h.Library.Verify(ctx, d)
-		out.Files, out.Bytes = out.Files+1, out.Bytes+size
-		if errors.Is(err, site.Damaged) || errors.Is(err, site.NoSuch) {
-			out.Damaged = append(out.Damaged, d.Short())
-			return h.discard(d)
-		}
-		return err
-	}
-	manifest := c.Held
-	if manifest.IsZero() {
-		manifest = p.Manifest
-	}
-	size, err := h.Library.Size(manifest)
-	if err != nil {
-		return out, err
-	}
-	if err := check(manifest, size); err != nil || len(out.Damaged) > 0 {
-		return out, errors.Join(err, h.reopen(ctx, out, p))
-	}
-	if err := h.EachFile(manifest, size, check); err != nil {
-		return out, err
-	}
-	return out, h.reopen(ctx, out, p)
-}
-
-func (h *Host) discard(d site.Digest) error {
-	if !h.Library.Has(d) {
-		return nil
-	}
-	return h.Library.Remove(d)
-}
-
-// reopen marks a package in which files were lost as waiting.
-func (h *Host) reopen(ctx context.Context, out Verified, p *Package) error {
-	if len(out.Damaged) == 0 {
-		return nil
-	}
-	if err := h.Forget(p.ID); err != nil {
-		return err
-	}
-	_, err := h.Settle(ctx)
-	return err
-}
-
-// Forget makes the next [Host.Settle] look at a package's files again.
-func (h *Host) Forget(id site.PackageID) error {
-	return h.Update(func(v *View) error {
-		c, err := v.Content(id)
-		if err != nil || c.State != site.ContentInstalled {
-			return err
-		}
-		c.State, c.Missing, c.Held = site.ContentWaiting, -1, site.Digest{}
-		return v.PutContent(id, c)
-	})
-}
-
-// Users returns, for each file that packages held here are made of, how many of
-// them use it. Keep is how many source versions of a package count.
-func (h *Host) Users(keep int) (map[site.Digest]int, error) {
-	users := map[site.Digest]int{}
-	err := h.View(func(v *View) error {
-		manifests, err := v.keptManifests(keep)
-		if err != nil {
-			return err
-		}
-		for m := range manifests {
-			if !h.Library.Has(m) {
-				continue
-			}
-			users[m]++
-			size, err := h.Library.Size(m)
-			if err != nil {
-				return err
-			}
-			if err := h.EachFile(m, size, func(d site.Digest, _ int64) error { users[d]++; return nil }); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return users, err
-}
-
-// keptManifests lists the manifests whose files must stay: the current version
-// of each package that is wanted here, the version held now, those that a site
-// below is known to hold, and the last versions up to keep.
-func (v *View) keptManifests(keep int) (map[site.Digest]bool, error) {
-	out := map[site.Digest]bool{}
-	list, err := v.Packages()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range list {
-		if _, wanted := v.WantedHere(p); !wanted {
-			continue
-		}
-		out[p.Manifest] = true
-		c, err := v.Content(p.ID)
-		if err != nil {
-			return nil, err
-		}
-		out[c.Held] = true
-		var versions []site.Digest
-		err = v.Scan(store.Records, versionPrefix+string(p.ID)+"/", func(_ string, value []byte) error {
-			var rec Version
-			if err := site.DecodeCanonical(value, &rec); err != nil {
-				return err
-			}
-			versions = append(versions, rec.Manifest)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range versions[max(0, len(versions)-keep):] {
-			out[m] = true
-		}
-	}
-	for _, below := range v.Hier.Subtree(v.Host.Self) {
-		held, err := v.PeerContent(below)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range held {
-			out[c.Held] = true
-		}
-	}
-	delete(out, site.Digest{})
-	return out, nil
-}
-
-// Cleaned is what cleaning the library came to.
-type Cleaned struct {
-	Files int64 `json:"files"`
-	Bytes int64 `json:"bytes"`
-	Kept  int64 `json:"kept"` // files that stay
-	Dry   bool  `json:"dry_run"`
-}
-
-// CleanLibrary removes the files that no package needs any more, and those of
-// versions older than the last keep.
-func (h *Host) CleanLibrary(ctx context.Context, keep int, dry bool) (Cleaned, error) {
-	users, err := h.Users(keep)
-	if err != nil {
-		return Cleaned{}, err
-	}
-	out := Cleaned{Dry: dry}
-	var gone []site.Digest
-	err = h.Library.Walk(func(d site.Digest, size int64) error {
-		if users[d] > 0 {
-			out.Kept++
-			return ctx.Err()
-		}
-		gone = append(gone, d)
-		out.Files, out.Bytes = out.Files+1, out.Bytes+size
-		return ctx.Err()
-	})
-	if err != nil || dry {
-		return out, err
-	}
-	for _, d := range gone {
-		if err := h.Library.Remove(d); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-// VerifyLibrary re-hashes everything in the library. What does not match is
-// thrown out, and the packages that need it wait for it again.
-func (h *Host) VerifyLibrary(ctx context.Context, progress Progress) (Verified, error) {
-	var out Verified
-	bad := map[site.Digest]bool{}
-	err := h.Library.Walk(func(d site.Digest, size int64) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		out.Files, out.Bytes = out.Files+1, out.Bytes+size
-		if progress != nil {
-			progress("Verifying", out.Bytes, 0)
-		}
-		err := h.Library.Verify(ctx, d)
-		if errors.Is(err, site.Damaged) {
-			bad[d] = true
-			return nil
-		}
-		return err
-	})
-	if err != nil || len(bad) == 0 {
-		return out, err
-	}
-	for d := range bad {
-		out.Damaged = append(out.Damaged, d.Short())
-		if err := h.discard(d); err != nil {
-			return out, err
-		}
-	}
-	slices.SortFunc(out.Damaged, strings.Compare)
-	return out, h.forgetAll(ctx)
-}
-
-// forgetAll makes Settle look at every package again.
-func (h *Host) forgetAll(ctx context.Context) error {
-	var ids []site.PackageID
-	err := h.View(func(v *View) error {
-		list, err := v.Packages()
-		for _, p := range list {
-			ids = append(ids, p.ID)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := h.Forget(id); err != nil {
-			return err
-		}
-	}
-	_, err = h.Settle(ctx)
-	return err
 }
