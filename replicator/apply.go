@@ -63,6 +63,13 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 	if err := in.stage(c); err != nil {
 		return err
 	}
+	if pr.Fault, err = r.mustWait(a.label); err != nil {
+		return err
+	}
+	if pr.Fault != nil {
+		pr.Outcome = HeldBack
+		return in.keep(pr.Fault, opts.DryRun)
+	}
 	if err := r.host.View(func(v *host.View) error {
 		in.hier, in.known = v.WithSites(extra)
 		return in.verify(v)
@@ -75,10 +82,6 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 	if opts.DryRun {
 		pr.Outcome = Verified
 		return nil
-	}
-	if pr.Fault, err = r.hold(c, in); err != nil || pr.Fault != nil {
-		pr.Outcome = HeldBack
-		return err
 	}
 	if err := in.store(ctx); err != nil {
 		return err

@@ -19,11 +19,8 @@ import (
 // inboxBytes is how much may wait here for earlier parcels.
 const inboxBytes = 1 << 30
 
-// hold keeps a parcel whose predecessor has not been applied: its label, body
-// and segments. The bundles stay on the medium. It returns nil if the parcel
-// need not wait.
-func (r *Replicator) hold(c Carrier, in *incoming) (*site.Fault, error) {
-	l := in.a.label
+// mustWait says what is missing before a parcel can be applied; nil if nothing is.
+func (r *Replicator) mustWait(l media.Label) (*site.Fault, error) {
 	var link host.Link
 	err := r.host.View(func(v *host.View) (err error) {
 		link, err = v.Link(l.From)
@@ -33,43 +30,50 @@ func (r *Replicator) hold(c Carrier, in *incoming) (*site.Fault, error) {
 		return nil, err
 	}
 	missing := site.ParcelName{From: l.From, To: l.To, Number: l.After}
-	fault := site.Held.New("parcel %d is good, but parcel %d has not arrived", l.Number, l.After).
+	return site.Held.New("parcel %d is good, but parcel %d has not arrived", l.Number, l.After).
 		In("%d is kept and applies by itself when %d is imported; keep this medium for its content", l.Number, l.After).
 		Then("import the medium with %s", missing).
-		Then("if it is lost, ask %s for: fardel export %s --full", l.From, l.To)
-	held, err := dirSize(r.host.Path("inbox"))
-	if err != nil {
-		return nil, err
+		Then("if it is lost, ask %s for: fardel export %s --full", l.From, l.To), nil
+}
+
+// keep stores a parcel that has to wait: its label, body and segments. The
+// bundles stay on the medium. If the inbox is full, the fault says so.
+func (in *incoming) keep(fault *site.Fault, dry bool) error {
+	inbox := in.r.host.Path("inbox")
+	held, err := dirSize(inbox)
+	if err != nil || dry {
+		return err
 	}
 	if held > inboxBytes {
 		fault.State = "The inbox is full, so it was not kept; keep this medium"
-		return fault, nil
+		return nil
 	}
-	box := folder(r.host.Path("inbox"))
-	files := map[string]string{media.BodyPath(l.Name()): in.dir}
+	l := in.a.label
+	names := []string{media.BodyPath(l.Name())}
 	for _, s := range l.Segments {
-		files[media.SegmentPath(s.Digest)] = in.dir
+		names = append(names, media.SegmentPath(s.Digest))
 	}
-	for name, dir := range files {
+	box := folder(inbox)
+	for _, name := range names {
 		dst := box.path(l.From, name)
 		if err := os.MkdirAll(filepath.Dir(dst), 0o700); err != nil {
-			return nil, err
+			return err
 		}
-		if err := host.CopyFile(dst, path.Join(dir, path.Base(name)), 0o600); err != nil {
-			return nil, err
+		if err := host.CopyFile(dst, path.Join(in.dir, path.Base(name)), 0o600); err != nil {
+			return err
 		}
 	}
 	label := box.path(l.From, media.LabelPath(l.Name()))
 	if err := os.MkdirAll(filepath.Dir(label), 0o700); err != nil {
-		return nil, err
+		return err
 	}
 	if err := host.WriteFile(label, in.a.msg, 0o600); err != nil {
-		return nil, err
+		return err
 	}
-	return fault, r.host.Update(func(v *host.View) error {
+	return in.r.host.Update(func(v *host.View) error {
 		return store.PutJSON(v.Tx, inKey(l.From, l.Number), Arrival{
 			From: l.From, To: l.To, Number: l.Number, After: l.After, Label: site.DigestOf(in.a.msg), State: ArrivalHeld,
-			At: site.Moment(r.host.Now()), By: host.Operator(), Bytes: in.bytes(), Created: site.Moment(l.Created),
+			At: site.Moment(in.r.host.Now()), By: host.Operator(), Bytes: in.bytes(), Created: site.Moment(l.Created),
 		})
 	})
 }
@@ -130,12 +134,34 @@ func (r *Replicator) ready(a arrival) (bool, error) {
 	return ready, err
 }
 
-// forgetHeld removes what was kept of a parcel that has been applied.
+// forgetHeld removes what was kept of a parcel that has been applied: the label,
+// and whatever no other label in the inbox names. A file that stays is looked at
+// again, and found to be applied.
 func (r *Replicator) forgetHeld(n site.ParcelName) {
 	box := folder(r.host.Path("inbox"))
-	for _, name := range []string{media.LabelPath(n), media.BodyPath(n)} {
-		// A file that stays is looked at again, and found to be applied.
-		_ = os.Remove(box.path(n.From, name))
+	if os.Remove(box.path(n.From, media.LabelPath(n))) != nil {
+		return // it was not held
+	}
+	left, err := r.readLabels(box, &Report{})
+	if err != nil {
+		return
+	}
+	named := map[string]bool{}
+	for _, a := range left {
+		named[box.path(a.writer, a.name)] = true
+		named[box.path(a.writer, media.BodyPath(a.label.Name()))] = true
+		for _, s := range a.label.Segments {
+			named[box.path(a.writer, media.SegmentPath(s.Digest))] = true
+		}
+	}
+	names, err := box.Names(n.From)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if path := box.path(n.From, name); !named[path] {
+			_ = os.Remove(path)
+		}
 	}
 }
 
