@@ -274,15 +274,17 @@ func (r *Replicator) addLoads(ctx context.Context, v *host.View, plan *Plan, lin
 	if b.full || link.Fresh {
 		peer = nil // whatever it said, it may have lost since
 	}
-	below := v.Hier.Subtree(plan.To)
 	var held map[site.Digest]bool
 	for _, p := range packages {
-		gen, ok := p.For(below)
-		if !ok {
+		has := peer[p.ID]
+		gen, wanted, err := v.WantedAt(plan.To, p, !has.Held.IsZero())
+		if err != nil {
+			return err
+		}
+		if !wanted {
 			continue
 		}
-		has := peer[p.ID]
-		if has.State == site.ContentInstalled && has.Source == p.Source && has.Generation >= gen {
+		if has.Has(p.Source, gen) {
 			continue
 		}
 		if b.carried {

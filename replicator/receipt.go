@@ -198,14 +198,12 @@ func eachOpen(v *host.View, peer site.Code, fn func(Parcel) error) error {
 // allHeld reports whether the destination holds each package of the parcel, or
 // a later version of it, or is no longer to hold it.
 func (p Parcel) allHeld(v *host.View, held map[site.PackageID]site.ContentBody) bool {
-	below := v.Hier.Subtree(p.To)
 	for _, l := range p.Loads {
-		c := held[l.ID]
-		if c.State == site.ContentInstalled && (c.Source > l.Source || c.Source == l.Source && c.Generation >= l.Generation) {
+		if held[l.ID].Has(l.Source, l.Generation) {
 			continue
 		}
 		if pkg, err := v.Package(l.ID); err == nil {
-			if _, wanted := pkg.For(below); !wanted {
+			if _, wanted, err := v.WantedAt(p.To, pkg, !held[l.ID].Held.IsZero()); err == nil && !wanted {
 				continue
 			}
 		}

@@ -151,6 +151,11 @@ type ContentBody struct {
 	Held       Digest       `json:"held"` // manifest of the version that is complete here; zero: none
 }
 
+// Has reports whether the site holds a version of the package, or a later one.
+func (c ContentBody) Has(source, generation int64) bool {
+	return c.State == ContentInstalled && (c.Source > source || c.Source == source && c.Generation >= generation)
+}
+
 // A CrossingBody is the body of [KindExport] and [KindImport] entries; the id
 // is the name of the parcel and, if it crossed more than once, a count.
 type CrossingBody struct {

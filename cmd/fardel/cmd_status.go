@@ -104,7 +104,10 @@ func (r *statusResult) fill(v *host.View) error {
 		return err
 	}
 	for _, p := range packages {
-		if _, wanted := v.WantedHere(p); !wanted {
+		if _, wanted, err := v.WantedHere(p); err != nil || !wanted {
+			if err != nil {
+				return err
+			}
 			continue
 		}
 		r.Packages++

@@ -84,13 +84,30 @@ func versionKey(id site.PackageID, source int64) string {
 
 // PeerContent returns what another site holds of each package: what its own
 // observations say, or what its receipt codes do where those say something newer.
+//
+// The answer is looked up once for each view, and must not be changed.
 func (v *View) PeerContent(peer site.Code) (map[site.PackageID]site.ContentBody, error) {
+	if out, ok := v.peers[peer]; ok {
+		return out, nil
+	}
 	out, err := v.said(peer)
+	if err == nil {
+		err = v.addAssumed(peer, out)
+	}
 	if err != nil {
 		return nil, err
 	}
+	if v.peers == nil {
+		v.peers = map[site.Code]map[site.PackageID]site.ContentBody{}
+	}
+	v.peers[peer] = out
+	return out, nil
+}
+
+// addAssumed adds what receipt codes say that a site holds.
+func (v *View) addAssumed(peer site.Code, out map[site.PackageID]site.ContentBody) error {
 	prefix := assumedKey(peer, "")
-	return out, v.Scan(store.Records, prefix, func(key string, value []byte) error {
+	return v.Scan(store.Records, prefix, func(key string, value []byte) error {
 		var b site.ContentBody
 		if err := site.DecodeCanonical(value, &b); err != nil {
 			return site.StateDamaged.New("a record of content at %s cannot be read", peer).Because(err)
@@ -117,14 +134,40 @@ func (v *View) said(peer site.Code) (map[site.PackageID]site.ContentBody, error)
 	return out, err
 }
 
-// WantedHere reports whether the package is to be held at this site, for itself
-// or for a site below it, and in which generation.
-func (v *View) WantedHere(p *Package) (int64, bool) {
-	gen, ok := p.For(v.Hier.Subtree(v.Host.Self))
-	if !ok && p.Author() == v.Host.Self && !p.Removed {
-		return 1, true
+// WantedAt reports whether a site has to hold a package, and in which generation:
+// because it is to hold it, or because a site below it is and lacks it still. A
+// site on the way that holds some version keeps up with it, so that the next
+// update is small.
+func (v *View) WantedAt(at site.Code, p *Package, holds bool) (gen int64, wanted bool, err error) {
+	below := v.subtree(at)
+	gen, wanted = p.For(below)
+	if !wanted || holds || p.Targets[at] > 0 {
+		return gen, wanted, nil
 	}
-	return gen, ok
+	for _, c := range below {
+		if p.Targets[c] == 0 {
+			continue
+		}
+		held, err := v.PeerContent(c)
+		if err != nil || !held[p.ID].Has(p.Source, p.Targets[c]) {
+			return gen, true, err
+		}
+	}
+	return gen, false, nil
+}
+
+// WantedHere is [View.WantedAt] for this site. What a site has made itself it
+// holds until it removes it.
+func (v *View) WantedHere(p *Package) (gen int64, wanted bool, err error) {
+	c, err := v.Content(p.ID)
+	if err != nil {
+		return 0, false, err
+	}
+	gen, wanted, err = v.WantedAt(v.Host.Self, p, !c.Held.IsZero())
+	if !wanted && p.Author() == v.Host.Self && !p.Removed {
+		return 1, true, err
+	}
+	return gen, wanted, err
 }
 
 // Wants are the files that the site is to hold and does not.
@@ -230,7 +273,10 @@ func (v *View) lastSaid(id site.PackageID) (said site.ContentBody, err error) {
 // assess says what the site holds of one package, and adds what is missing to
 // wants.
 func (v *View) assess(p *Package, old Content, wants *Wants) (Content, error) {
-	gen, wanted := v.WantedHere(p)
+	gen, wanted, err := v.WantedHere(p)
+	if err != nil {
+		return old, err
+	}
 	if !wanted {
 		if old.State == site.ContentWaiting || old.State == site.ContentInstalled {
 			old = Content{State: site.ContentRemoved, Source: old.Source, Generation: old.Generation}

@@ -99,7 +99,7 @@ func (h *Host) load() error {
 }
 
 // Close gives the site free for other processes.
-func (h *Host) Close() error { return h.Store.Close() }
+func (h *Host) Close() error { return errors.Join(h.Library.Close(), h.Store.Close()) }
 
 // Now returns the site's time, in whole seconds.
 func (h *Host) Now() time.Time { return h.now().UTC().Truncate(time.Second) }

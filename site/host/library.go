@@ -130,7 +130,10 @@ func (v *View) keptManifests(keep int) (map[site.Digest]bool, error) {
 		return nil, err
 	}
 	for _, p := range list {
-		if _, wanted := v.WantedHere(p); !wanted {
+		if _, wanted, err := v.WantedHere(p); err != nil || !wanted {
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		out[p.Manifest] = true

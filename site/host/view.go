@@ -19,6 +19,10 @@ type View struct {
 	Chain charter.Chain // empty before the first charter has arrived
 	Hier  *site.Hierarchy
 	Known *charter.Known
+
+	// What was asked for before, for as long as the view lasts.
+	peers map[site.Code]map[site.PackageID]site.ContentBody
+	below map[site.Code][]site.Code
 }
 
 // View calls fn with the site as it stands.
@@ -144,6 +148,18 @@ func (v *View) WithSites(extra map[site.Code]site.Site) (*site.Hierarchy, *chart
 		hier.Sites[c] = s
 	}
 	return hier, charter.NewKnown(v.Chain, hier.Sites)
+}
+
+// subtree is [site.Hierarchy.Subtree], which each package asks for.
+func (v *View) subtree(at site.Code) []site.Code {
+	if list, ok := v.below[at]; ok {
+		return list
+	}
+	if v.below == nil {
+		v.below = map[site.Code][]site.Code{}
+	}
+	v.below[at] = v.Hier.Subtree(at)
+	return v.below[at]
 }
 
 // IsTop reports whether this site is the top of its hierarchy.
