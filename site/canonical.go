@@ -21,8 +21,8 @@ func Canonical(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if IsCanonical(raw) {
-		return raw, nil
+	if text, ok := spell(raw); ok {
+		return text, nil
 	}
 	return recode(raw)
 }
@@ -55,7 +55,8 @@ func DecodeCanonical(b []byte, v any) error {
 	return nil
 }
 
-// recode spells a JSON text canonically, if it can be.
+// recode spells a JSON text canonically, or says why that cannot be. It is the
+// definition of the canonical form; [scanner] and [speller] must agree with it.
 func recode(raw []byte) ([]byte, error) {
 	if !utf8.Valid(raw) {
 		return nil, errors.New("not valid UTF-8")

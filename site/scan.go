@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"unicode/utf8"
 )
 
@@ -79,7 +80,7 @@ func (s *scanner) object(depth int) bool {
 	var before []byte
 	for first := true; ; first = false {
 		name, ok := s.text()
-		if !ok || !first && !inOrder(before, name) {
+		if !ok || !first && compareNames(before, name) >= 0 {
 			return false
 		}
 		if !s.literal(":") || !s.value(depth+1) {
@@ -162,29 +163,29 @@ func escape(b []byte) (c byte, length int) {
 	high := (b[4] - '0') << 4
 	switch low := b[5]; {
 	case '0' <= low && low <= '9':
-		return high | low - '0', 6
+		return high | (low - '0'), 6
 	case 'a' <= low && low <= 'f':
-		return high | low - 'a' + 10, 6
+		return high | (low - 'a' + 10), 6
 	}
 	return 0, 0
 }
 
-// inOrder reports whether the name a sorts before the name b. Both come from
-// [scanner.text]. What counts is what they mean and not how they are spelled: a
-// quotation mark sorts before the letters, though its backslash would not.
-func inOrder(a, b []byte) bool {
+// compareNames orders two names, both as [scanner.text] returns them. What
+// counts is what they mean and not how they are spelled: a quotation mark sorts
+// before the letters, though its backslash would not.
+func compareNames(a, b []byte) int {
 	if bytes.IndexByte(a, '\\') < 0 && bytes.IndexByte(b, '\\') < 0 {
-		return bytes.Compare(a, b) < 0
+		return bytes.Compare(a, b)
 	}
 	for len(a) > 0 && len(b) > 0 {
 		x, n := meant(a)
 		y, m := meant(b)
 		if x != y {
-			return x < y
+			return cmp.Compare(x, y)
 		}
 		a, b = a[n:], b[m:]
 	}
-	return len(a) == 0 && len(b) > 0
+	return cmp.Compare(len(a), len(b))
 }
 
 // meant returns the first byte of a name, and how many bytes spell it.
