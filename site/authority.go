@@ -1,6 +1,9 @@
 package site
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // authority is the table of who may say what. An entry that its author may not
 // write is kept and forwarded like any other, but it is void, and an alarm.
@@ -50,6 +53,30 @@ func (h *Hierarchy) May(id LogID, kind Kind, object string) error {
 // its own subtree, and nothing else.
 func (h *Hierarchy) MayReach(author, target Code) bool { return h.Within(target, author) }
 
+// Void returns nil if all of an entry counts, and otherwise a sentence that says
+// why it, or a part of it, means nothing. Sites that are not known yet are no
+// reason: entries about them may still be on their way.
+func (h *Hierarchy) Void(id LogID, e Entry) error {
+	if err := h.May(id, e.Kind, e.ID); err != nil || e.Kind != KindDistribution {
+		return err
+	}
+	var body DistributionBody
+	if err := e.Decode(&body); err != nil {
+		return fmt.Errorf("the distribution of %s cannot be read", clip(e.ID))
+	}
+	var beyond []Code
+	for target := range body.Sites {
+		if _, known := h.Sites[target]; known && !h.MayReach(id.Site, target) {
+			beyond = append(beyond, target)
+		}
+	}
+	if len(beyond) == 0 {
+		return nil
+	}
+	slices.Sort(beyond)
+	return fmt.Errorf("%s is not above %s and decides nothing there", id.Site, Codes(beyond))
+}
+
 func anyone(*Hierarchy, Site, string) error { return nil }
 
 func theTop(h *Hierarchy, author Site, _ string) error {
@@ -59,18 +86,18 @@ func theTop(h *Hierarchy, author Site, _ string) error {
 	return nil
 }
 
-func thePublisher(_ *Hierarchy, author Site, id string) error {
+func thePublisher(h *Hierarchy, author Site, id string) error {
 	if PackageID(id).Author() != author.Code {
 		return fmt.Errorf("package %s belongs to %s, not to %s", clip(id), PackageID(id).Author(), author.Code)
 	}
-	if !author.Has(RightPublish) {
+	if !h.Holds(author, RightPublish) {
 		return fmt.Errorf("%s has no right to publish packages", author.Code)
 	}
 	return nil
 }
 
-func whoDecides(_ *Hierarchy, author Site, _ string) error {
-	if !author.Has(RightDecide) {
+func whoDecides(h *Hierarchy, author Site, _ string) error {
+	if !h.Holds(author, RightDecide) {
 		return fmt.Errorf("%s has no right to decide", author.Code)
 	}
 	return nil

@@ -21,9 +21,6 @@ func (s Site) Key() *SiteKey {
 	return nil
 }
 
-// Has reports whether the site holds the right. The top holds them all.
-func (s Site) Has(r Right) bool { return s.Parent == "" || slices.Contains(s.Rights, r) }
-
 // A Hierarchy is the tree of sites, as its charter and its top site say.
 type Hierarchy struct {
 	ID    string        // from the charter
@@ -35,6 +32,11 @@ type Hierarchy struct {
 func (h *Hierarchy) Active(c Code) (Site, bool) {
 	s, ok := h.Sites[c]
 	return s, ok && s.State == SiteActive
+}
+
+// Holds reports whether a site holds a right. The top holds them all.
+func (h *Hierarchy) Holds(s Site, r Right) bool {
+	return s.Code == h.Top || slices.Contains(s.Rights, r)
 }
 
 // Path returns the sites from c up to the top, c first. It is empty if c is

@@ -194,7 +194,9 @@ func (h *Host) nextPackage(to []site.Code) (id site.PackageID, err error) {
 		if err != nil {
 			return err
 		}
-		id = site.NewPackageID(h.Self, n+1)
+		if id = site.NewPackageID(h.Self, n+1); id.Number() != n+1 {
+			return site.Failed.New("%s has used up its package ids", h.Self)
+		}
 		if err := v.mayPublish(id); err != nil {
 			return err
 		}
