@@ -57,8 +57,17 @@ func (h *Hierarchy) MayReach(author, target Code) bool { return h.Within(target,
 // why it, or a part of it, means nothing. Sites that are not known yet are no
 // reason: entries about them may still be on their way.
 func (h *Hierarchy) Void(id LogID, e Entry) error {
-	if err := h.May(id, e.Kind, e.ID); err != nil || e.Kind != KindDistribution {
+	if err := h.May(id, e.Kind, e.ID); err != nil {
 		return err
+	}
+	if e.Kind == KindPackage {
+		var body PackageBody
+		if e.Decode(&body) != nil || !body.Valid() {
+			return fmt.Errorf("package %s is described in numbers that cannot be", clip(e.ID))
+		}
+	}
+	if e.Kind != KindDistribution {
+		return nil
 	}
 	var body DistributionBody
 	if err := e.Decode(&body); err != nil {

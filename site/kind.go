@@ -116,6 +116,12 @@ type PackageBody struct {
 	Removed     bool      `json:"removed,omitempty"` // a tombstone: the package is withdrawn everywhere
 }
 
+// Valid reports whether the numbers of the body can be those of a package. Its
+// author may have been anybody.
+func (b PackageBody) Valid() bool {
+	return b.Source > 0 && !b.Manifest.IsZero() && b.Listing > 0 && b.Files >= 0 && b.Size >= 0
+}
+
 // A Program is one command of a package, exactly as a machine will run it.
 type Program struct {
 	Name      string            `json:"name"`

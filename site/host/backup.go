@@ -89,12 +89,9 @@ func (h *Host) BackupKeys(dir, passphrase string) (string, error) {
 	var own []site.LogPosition
 	err = h.View(func(v *View) error {
 		backup.Charters = v.Chain.Notes()
-		logs, err := v.Logs()
-		for _, l := range logs {
-			if l.Site == h.Self {
-				own = append(own, l)
-			}
-		}
+		// What never left the site is not missed by anybody.
+		s, err := h.readSentinel()
+		own = append([]site.LogPosition{}, s.Logs...)
 		return err
 	})
 	if err != nil {
@@ -174,6 +171,9 @@ func (h *Host) fenceRestored(b charter.Backup) error {
 	var own []site.LogPosition
 	if err := site.DecodeCanonical(b.More[positionsFile], &own); err != nil {
 		return site.Damaged.New("the key backup lacks the positions of the site's logs").Because(err)
+	}
+	if len(own) == 0 { // saved before anything was signed: some may have been since
+		own = []site.LogPosition{{LogID: h.Own(site.Observations), Position: site.Position{Epoch: 1, Size: 1}}}
 	}
 	return h.Update(func(v *View) error {
 		for _, p := range own {

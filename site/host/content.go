@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -72,6 +73,9 @@ func (v *View) Assume(peer site.Code, id site.PackageID, source, generation int6
 	}
 	if ok {
 		held = rec.Manifest
+	}
+	if old, ok, err := store.GetJSON[site.ContentBody](v.Tx, assumedKey(peer, id)); err != nil || ok && old.Has(source, generation) {
+		return err
 	}
 	return store.PutJSON(v.Tx, assumedKey(peer, id), site.ContentBody{
 		State: site.ContentInstalled, Source: source, Generation: generation, Held: held,
@@ -293,7 +297,15 @@ func (v *View) assess(p *Package, old Content, wants *Wants) (Content, error) {
 			return now, err
 		}
 	}
+	if old.Blocked == blockedManifest {
+		now.Blocked = ""
+	}
 	missing, err := v.Host.missing(p, wants)
+	if errors.Is(err, ErrManifest) && (old.Blocked == blockedManifest || v.Host.Library.Verify(context.Background(), p.Manifest) == nil) {
+		// As its author made it. That is no reason to stop at the others.
+		now.State, now.Missing, now.Held, now.Blocked = site.ContentWaiting, -1, old.Held, blockedManifest
+		return now, nil
+	}
 	if err != nil {
 		return now, err
 	}
@@ -306,6 +318,12 @@ func (v *View) assess(p *Package, old Content, wants *Wants) (Content, error) {
 	return now, nil
 }
 
+// ErrManifest is the cause of a fault about a file that is no list of files,
+// though a package says so.
+var ErrManifest = errors.New("not a list of files")
+
+const blockedManifest = "its list of files, which is malformed"
+
 // missing counts the files of a package that the library lacks and adds them to
 // wants; -1 means that the manifest itself is missing.
 func (h *Host) missing(p *Package, wants *Wants) (int64, error) {
@@ -314,15 +332,17 @@ func (h *Host) missing(p *Package, wants *Wants) (int64, error) {
 		wants.Manifests[p.Manifest] = p.ID
 		return -1, nil
 	}
-	var n int64
+	lacks := map[site.Digest]int64{}
 	err := h.EachFile(p.Manifest, p.Listing, func(d site.Digest, size int64) error {
 		if !h.Library.Has(d) {
-			wants.Files[d] = size
-			n++
+			lacks[d] = size
 		}
 		return nil
 	})
-	return n, err
+	if err == nil {
+		maps.Copy(wants.Files, lacks)
+	}
+	return int64(len(lacks)), err
 }
 
 // recheck hashes every file of a package and throws out what does not match, so
@@ -358,7 +378,7 @@ func FilesOf(r io.Reader, size int64, fn func(site.Digest, int64) error) error {
 	for item, err := range tree.ReadManifest(r, size) {
 		if err != nil {
 			return site.StateDamaged.New("a manifest in the library cannot be read: %v", err).
-				Then("fardel library verify")
+				Then("fardel library verify").Because(errors.Join(ErrManifest, err))
 		}
 		if item.Type != tree.File || seen[item.Digest] {
 			continue

@@ -42,13 +42,13 @@ func Open(ctx context.Context, dir string, opts Options) (*Host, error) {
 	if _, err := os.Stat(filepath.Join(dir, "keys")); errors.Is(err, os.ErrNotExist) {
 		return nil, site.NoSite.New("there is no site in %s", dir).
 			Then("fardel init CODE --name NAME          for the top of a new hierarchy").
-			Then("fardel init CODE --parent PARENT.card  to join one")
+			Then("fardel init CODE --parent PARENT.card    to join one")
 	}
 	h, err := open(ctx, dir, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.load(); err != nil {
+	if err := h.load(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
@@ -76,7 +76,7 @@ func open(ctx context.Context, dir string, opts Options) (*Host, error) {
 }
 
 // load reads what the site knows of itself, and looks at the sentinel.
-func (h *Host) load() error {
+func (h *Host) load(ctx context.Context) error {
 	var found bool
 	err := h.Store.View(func(tx *store.Tx) (err error) {
 		h.Me, found, err = store.GetJSON[Me](tx, meKey)
@@ -95,7 +95,11 @@ func (h *Host) load() error {
 	if err != nil {
 		return err
 	}
-	return h.checkSentinel()
+	if err := h.checkSentinel(); err != nil {
+		return err
+	}
+	_, err = h.Mend(ctx)
+	return err
 }
 
 // Close gives the site free for other processes.

@@ -54,12 +54,12 @@ func (h *Host) VerifyPackage(ctx context.Context, id site.PackageID) (Verified, 
 		return out, err
 	}
 	if err := check(manifest, size); err != nil || len(out.Damaged) > 0 {
-		return out, errors.Join(err, h.reopen(ctx, out, p))
+		return out, errors.Join(err, h.reopen(ctx, out))
 	}
 	if err := h.EachFile(manifest, size, check); err != nil {
 		return out, err
 	}
-	return out, h.reopen(ctx, out, p)
+	return out, h.reopen(ctx, out)
 }
 
 func (h *Host) discard(d site.Digest) error {
@@ -69,16 +69,13 @@ func (h *Host) discard(d site.Digest) error {
 	return h.Library.Remove(d)
 }
 
-// reopen marks a package in which files were lost as waiting.
-func (h *Host) reopen(ctx context.Context, out Verified, p *Package) error {
+// reopen has every package looked at again after files were lost: others may use
+// them too.
+func (h *Host) reopen(ctx context.Context, out Verified) error {
 	if len(out.Damaged) == 0 {
 		return nil
 	}
-	if err := h.Forget(p.ID); err != nil {
-		return err
-	}
-	_, err := h.Settle(ctx)
-	return err
+	return h.forgetAll(ctx)
 }
 
 // Forget makes the next [Host.Settle] look at a package's files again.
@@ -111,7 +108,7 @@ func (h *Host) Users(keep int) (map[site.Digest]int, error) {
 			if err != nil {
 				return err
 			}
-			if err := h.EachFile(m, size, func(d site.Digest, _ int64) error { users[d]++; return nil }); err != nil {
+			if err := h.EachFile(m, size, func(d site.Digest, _ int64) error { users[d]++; return nil }); err != nil && !errors.Is(err, ErrManifest) {
 				return err
 			}
 		}

@@ -52,7 +52,7 @@ func (v *View) Packages() ([]*Package, error) {
 		log := site.LogID{Site: author, Log: site.Decisions}
 		err := v.Objects(log, site.KindPackage, func(e site.Entry, _ int64) error {
 			p := &Package{ID: site.PackageID(e.ID), Targets: map[site.Code]int64{}}
-			if p.ID.Valid() && v.Hier.May(log, e.Kind, e.ID) == nil && e.Decode(&p.PackageBody) == nil {
+			if p.ID.Valid() && v.Hier.May(log, e.Kind, e.ID) == nil && e.Decode(&p.PackageBody) == nil && p.PackageBody.Valid() {
 				found[p.ID] = p
 			}
 			return nil
@@ -88,8 +88,7 @@ func (v *View) addTargets(author site.Code, found map[site.PackageID]*Package, d
 				continue
 			}
 			if gen <= 0 {
-				declined[spot] = true
-				delete(p.Targets, target)
+				declined[spot] = true // for those below; what one above has decided stands
 				continue
 			}
 			p.Targets[target] = max(p.Targets[target], gen)

@@ -25,24 +25,27 @@ type Link struct {
 	Applied   int64              `json:"applied"` // highest number of the peer's parcels that was applied here
 	Label     site.Digest        `json:"label"`   // of that parcel
 	AppliedAt string             `json:"applied_at,omitempty"`
+	Told      int64              `json:"told,omitempty"`    // the highest such number that a parcel of ours has confirmed
 	Heard     int64              `json:"heard"`             // number of the peer's parcel that held its latest receipt
 	Confirmed int64              `json:"confirmed"`         // our number that this receipt says was applied
 	Holds     []site.LogPosition `json:"holds,omitempty"`   // positions at the peer, by its receipt
+	Agreed    []site.LogPosition `json:"agreed,omitempty"`  // of this site's own logs: the furthest that the peer held as they stand here
 	Carried   []site.LogPosition `json:"carried,omitempty"` // positions that our last parcel reached
 	Missing   int64              `json:"missing"`           // files that the peer said it wants
 	Wants     []site.Digest      `json:"wants,omitempty"`   // those of them that it named
 	Receipts  string             `json:"receipts,omitempty"`
 	Codecs    []string           `json:"codecs,omitempty"`
 	Fresh     bool               `json:"fresh,omitempty"`  // the peer lost its state: send it its own logs too
+	Behind    bool               `json:"behind,omitempty"` // when its latest receipt came, less of its own logs was there than here
 	Misses    int64              `json:"misses,omitempty"` // wrong receipt codes in a row
 }
 
 // Fence says that this site must not sign anything new: its state is older
 // than what it has signed before.
 type Fence struct {
-	Why   string           `json:"why"`
-	Since string           `json:"since"`
-	Needs site.LogPosition `json:"needs"` // cleared when the own log has reached this
+	Why   string             `json:"why"`
+	Since string             `json:"since"`
+	Needs []site.LogPosition `json:"needs"` // lifted when the own logs have reached all of these; one per log
 }
 
 // Content is what the site holds of one package.
@@ -66,8 +69,6 @@ const (
 	fenceKey      = "fence"
 	packageKey    = "counter/package"
 	alarmKey      = "counter/alarm"
-	crossingKey   = "counter/crossing"
-	floorKey      = "floor"
 	charterPrefix = "charter/"
 	linkPrefix    = "link/"
 	contentPrefix = "content/"

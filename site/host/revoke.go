@@ -9,8 +9,9 @@ import (
 )
 
 // EnforceRevocations makes void what a revoked key signed above its last good
-// position. A log that came by another way to that position is stopped: nobody
-// can say which of its entries are true.
+// position. A log that came by another way to that position is given up as a
+// whole, with an alarm: nobody can say which of its entries are true. It comes
+// back from its author, under a key that is good.
 func (v *View) EnforceRevocations() error {
 	hier, err := v.Host.hierarchy(v.Tx, v.Chain)
 	if err != nil {
@@ -53,6 +54,11 @@ func (v *View) enforce(known *charter.Known, id site.LogID, good site.Position) 
 			return v.Rewind(id, good.Size)
 		}
 	}
-	head.Stopped = fmt.Sprintf("its key was revoked, and it had come by another way than %s says", v.Hier.Top)
-	return v.SetHead(id, head)
+	if err := v.Forget(id); err != nil {
+		return err
+	}
+	if _, fenced, err := v.Fenced(); err != nil || fenced {
+		return err
+	}
+	return v.Alarm(id.String(), fmt.Sprintf("its key was revoked, and its entries here are not those that %s holds; all of them were given up", v.Hier.Top))
 }

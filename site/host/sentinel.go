@@ -3,11 +3,14 @@ package host
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"fardel/site"
+	"fardel/site/journal"
 	"fardel/site/store"
 )
 
@@ -38,14 +41,13 @@ func (h *Host) RaiseSentinel(v *View, numbers map[site.Code]int64) error {
 	for to, n := range numbers {
 		s.Numbers[to] = max(s.Numbers[to], n)
 	}
-	s.Logs = nil
 	for _, name := range []site.LogName{site.Decisions, site.Observations} {
 		pos, err := v.Position(h.Own(name))
 		if err != nil {
 			return err
 		}
 		if pos.Epoch > 0 {
-			s.Logs = append(s.Logs, site.LogPosition{LogID: h.Own(name), Position: pos})
+			s.Logs = raise(s.Logs, site.LogPosition{LogID: h.Own(name), Position: pos})
 		}
 	}
 	b, err := json.MarshalIndent(s, "", " ")
@@ -53,6 +55,20 @@ func (h *Host) RaiseSentinel(v *View, numbers map[site.Code]int64) error {
 		return err
 	}
 	return WriteFile(h.SentinelPath(), append(b, '\n'), 0o600)
+}
+
+// raise puts a position into a list that holds one for each log, the furthest.
+// A fenced site exports too, and its sentinel must not come down by that.
+func raise(list []site.LogPosition, p site.LogPosition) []site.LogPosition {
+	for i, old := range list {
+		if old.LogID == p.LogID {
+			if journal.Compare(old.Position, p.Position) == journal.Older {
+				list[i] = p
+			}
+			return list
+		}
+	}
+	return append(list, p)
 }
 
 func (h *Host) readSentinel() (sentinel, error) {
@@ -146,13 +162,26 @@ func (v *View) behind(want site.LogPosition) (bool, error) {
 }
 
 // Fence keeps the site from signing anything new until its own log has reached
-// the position again.
+// the position again, and those of earlier calls.
 func (v *View) Fence(why string, needs site.LogPosition) error {
 	f, found, err := store.GetJSON[Fence](v.Tx, fenceKey)
-	if err != nil || found && f.Needs == needs {
+	if err != nil {
 		return err
 	}
-	return store.PutJSON(v.Tx, fenceKey, Fence{Why: why, Since: stamp(v.Host.Now()), Needs: needs})
+	if !found {
+		f = Fence{Why: why, Since: stamp(v.Host.Now())}
+	}
+	f.Needs = raise(f.Needs, needs)
+	return store.PutJSON(v.Tx, fenceKey, f)
+}
+
+// FenceBehind is [View.Fence] if the own log has not come to the position, or by
+// another way. The position must be proved: one that this site has signed.
+func (v *View) FenceBehind(why string, signed site.LogPosition) error {
+	if old, err := v.behind(signed); err != nil || !old {
+		return err
+	}
+	return v.Fence(why, signed)
 }
 
 // Fenced returns the fence, if one stands.
@@ -164,8 +193,10 @@ func (v *View) LiftFence() (bool, error) {
 	if err != nil || !found {
 		return false, err
 	}
-	if old, err := v.behind(f.Needs); err != nil || old {
-		return false, err
+	for _, p := range f.Needs {
+		if old, err := v.behind(p); err != nil || old {
+			return false, err
+		}
 	}
 	if err := v.recount(); err != nil {
 		return false, err
@@ -176,19 +207,36 @@ func (v *View) LiftFence() (bool, error) {
 // recount lifts the counters that own entries were numbered with: the entries
 // may have come back from a neighbour.
 func (v *View) recount() error {
-	var packages int64
-	err := v.Objects(v.Host.Own(site.Decisions), site.KindPackage, func(e site.Entry, _ int64) error {
-		packages = max(packages, site.PackageID(e.ID).Number())
+	err := v.recountKind(packageKey, v.Host.Own(site.Decisions), site.KindPackage, func(id string) int64 {
+		return site.PackageID(id).Number()
+	})
+	if err != nil {
+		return err
+	}
+	return v.recountKind(alarmKey, v.Host.Own(site.Observations), site.KindAlarm, func(id string) int64 {
+		_, number, _ := strings.Cut(id, "/")
+		n, err := journal.ParseNumber(number)
+		if err != nil {
+			return 0
+		}
+		return n
+	})
+}
+
+func (v *View) recountKind(key string, log site.LogID, kind site.Kind, number func(id string) int64) error {
+	var highest int64
+	err := v.Objects(log, kind, func(e site.Entry, _ int64) error {
+		highest = max(highest, number(e.ID))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	n, _, err := store.GetJSON[int64](v.Tx, packageKey)
-	if err != nil || n >= packages {
+	n, _, err := store.GetJSON[int64](v.Tx, key)
+	if err != nil || n >= highest {
 		return err
 	}
-	return store.PutJSON(v.Tx, packageKey, packages)
+	return store.PutJSON(v.Tx, key, highest)
 }
 
 // mayWrite refuses new entries while a fence stands.
@@ -198,15 +246,29 @@ func (v *View) mayWrite() error {
 		return err
 	}
 	return site.Fenced.New("this site is fenced since %s: %s", f.Since, f.Why).
-		In("Nothing was written; %s has reached less than entry %d", f.Needs.LogID, f.Needs.Size).
+		In("Nothing was written; entries up to %s are missing", f.missing()).
 		Then("import the next medium from a neighbour, which brings the lost entries back").
 		Then("fardel recover    if no neighbour has them")
+}
+
+// missing says how far the site has to come again.
+func (f Fence) missing() string {
+	var out []string
+	for _, p := range f.Needs {
+		out = append(out, fmt.Sprintf("%d of %s", p.Size, p.LogID))
+	}
+	return strings.Join(out, " and ")
 }
 
 // WriteFile writes a small file durably: complete under its name, or not there.
 func WriteFile(path string, data []byte, mode os.FileMode) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".")
+	// One name for all attempts, so that interrupted ones do not pile up.
+	part := filepath.Join(dir, "."+filepath.Base(path)+".part")
+	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -128,7 +128,7 @@ func (h *Host) hierarchy(tx *store.Tx, chain charter.Chain) (*site.Hierarchy, er
 	}
 	if _, ok := hier.Sites[h.Self]; !ok {
 		hier.Sites[h.Self] = site.Site{Code: h.Self, SiteBody: site.SiteBody{
-			Name: h.Me.Name, Parent: h.Me.Parent, State: site.SiteActive,
+			Name: h.Me.Name, Parent: h.Me.Parent, State: site.SiteActive, Keys: []site.SiteKey{h.Keys.SiteKey(1)},
 		}}
 	}
 	return hier, nil
@@ -240,16 +240,22 @@ func (v *View) Count(key string) (int64, error) {
 	return n + 1, store.PutJSON(v.Tx, key, n+1)
 }
 
+// maxAlarms is how many different alarms about one thing are written. A peer that
+// causes more causes no more traffic by it.
+const maxAlarms = 20
+
 // Alarm writes an alarm to the site's observations, so that every site above
-// hears of it. A repetition of the latest alarm about the same thing is not
-// written again.
+// hears of it. The same text about the same thing is not written again.
 func (v *View) Alarm(about, text string) error {
-	last, _, err := store.GetJSON[site.AlarmBody](v.Tx, "alarm/"+about)
-	if err != nil || last.Text == text {
+	body := site.AlarmBody{About: about, Text: text}
+	key := "alarm/" + about + "/" + site.DigestOf([]byte(text)).Short()
+	if _, known, err := store.GetJSON[site.AlarmBody](v.Tx, key); err != nil || known {
 		return err
 	}
-	body := site.AlarmBody{About: about, Text: text}
-	if err := store.PutJSON(v.Tx, "alarm/"+about, body); err != nil {
+	if many, err := v.Count("counter/alarms/" + about); err != nil || many > maxAlarms {
+		return err
+	}
+	if err := store.PutJSON(v.Tx, key, body); err != nil {
 		return err
 	}
 	n, err := v.Count(alarmKey)

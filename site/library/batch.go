@@ -224,13 +224,17 @@ func (in *intake) take(r io.Reader) (site.Digest, int64, error) {
 			return d, in.size, errTooLong
 		}
 		chunk := (*in.buf)[:n]
-		h.Write(chunk)
 		if end && in.file == nil {
 			in.small = chunk
+			h.Write(chunk)
 			h.Sum(d[:0])
 			return d, in.size, nil
 		}
-		if err := in.write(chunk, in.size-int64(n)); err != nil {
+		hashed := make(chan struct{})
+		go func() { h.Write(chunk); close(hashed) }() // takes about as long as writing
+		err = in.write(chunk, in.size-int64(n))
+		<-hashed
+		if err != nil {
 			return d, in.size, err
 		}
 		if end {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"strings"
 	"syscall"
 
@@ -21,7 +22,7 @@ const valueThreshold = 256
 // whenever the store is opened or closed.
 const valueLogSize = 32 << 20
 
-func engineOptions(dir string) badger.Options {
+func engineOptions(dir string, log badger.Logger) badger.Options {
 	o := badger.DefaultOptions(dir)
 	// Without it a power cut takes what was reported as done.
 	o.SyncWrites = true
@@ -34,15 +35,16 @@ func engineOptions(dir string) badger.Options {
 	o.Compression = options.None
 	o.BlockCacheSize = 0
 	o.IndexCacheSize = 0
-	o.NumCompactors = 2
+	// Tables are merged when we say so: see merge.go.
+	o.NumCompactors = 0
 	o.NumLevelZeroTables = 2
-	o.NumLevelZeroTablesStall = 6
+	o.NumLevelZeroTablesStall = math.MaxInt32
 	// We check all tables before the engine opens them. Its own checks turn
 	// damage into absence, or end the process.
 	o.ChecksumVerificationMode = options.NoVerification
 	o.DetectConflicts = false // there is one writer
 	o.MetricsEnabled = false
-	o.Logger = nil
+	o.Logger = log
 	return o
 }
 
@@ -51,9 +53,9 @@ func engineOptions(dir string) badger.Options {
 // right length by then, and the second Open succeeds.
 const zeroLength = "Create a new file"
 
-func openEngine(dir string) (db *badger.DB, err error) {
+func openEngine(dir string, log badger.Logger) (db *badger.DB, err error) {
 	open := func() (err error) {
-		db, err = badger.Open(engineOptions(dir))
+		db, err = badger.Open(engineOptions(dir, log))
 		return err
 	}
 	err = protect(open)

@@ -230,28 +230,19 @@ func syncFile(path string) error {
 }
 
 // checkTables checks every block of the tables that the engine's manifest
-// names, and returns their size. It does so before the engine opens them: the
+// names, and returns how many there are. It does so before the engine opens them: the
 // engine either does not look, or ends the process on what it finds.
-func checkTables(dir string, used bool) (total int64, err error) {
-	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+func checkTables(dir string, used bool) (have tables, err error) {
+	list, err := readManifest(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) && !used {
-		return 0, nil // a new store
+		return have, nil // a new store
 	}
 	if err != nil {
-		return 0, damaged("the list of the record files cannot be read").Because(err)
-	}
-	defer f.Close()
-	var list badger.Manifest
-	err = protect(func() (err error) {
-		list, _, err = badger.ReplayManifestFile(f, 0, engineOptions(dir))
-		return err
-	})
-	if err != nil {
-		return 0, damaged("the list of the record files is not as it was written").Because(shorten(err))
+		return have, damaged("the list of the record files is not as it was written").Because(shorten(err))
 	}
 	// A disk that fails while a table is read shall be an error.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	for id := range list.Tables {
+	for id, t := range list.Tables {
 		path := table.NewFilename(id, dir)
 		var n int64
 		err := protect(func() (err error) {
@@ -259,11 +250,14 @@ func checkTables(dir string, used bool) (total int64, err error) {
 			return err
 		})
 		if err != nil {
-			return 0, damaged("the record file %s is not as it was written", filepath.Base(path)).Because(shorten(err))
+			return have, damaged("the record file %s is not as it was written", filepath.Base(path)).Because(shorten(err))
 		}
-		total += n
+		have.size += n
+		if t.Level == 0 {
+			have.fresh++
+		}
 	}
-	return total, nil
+	return have, nil
 }
 
 var errTable = errors.New("malformed table")

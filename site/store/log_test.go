@@ -235,6 +235,31 @@ func TestRewind(t *testing.T) {
 	verify(t, s)
 }
 
+// A log that was given up may come again, with other entries and in an earlier
+// epoch, as if nothing of it had ever been here.
+func TestForget(t *testing.T) {
+	s := openAt(t, tempDir(t))
+	ok(t, setHead(s, otherLog, 1, stage(t, s, otherLog, 1, journal.Edge{}, lines(0, 300))))
+	ok(t, setHead(s, otherLog, 7, stage(t, s, otherLog, 7, journal.Edge{}, lines(0, 700))))
+	ok(t, s.Update(func(tx *Tx) error { return tx.Forget(otherLog) }))
+	verify(t, s)
+	if h := head(t, s, otherLog); h.Epoch != 0 {
+		t.Errorf("head: %+v", h)
+	}
+	if got := latest(t, s, otherLog, "alarm"); got != "" {
+		t.Errorf("visible: %s", got)
+	}
+	ok(t, setHead(s, otherLog, 1, stage(t, s, otherLog, 1, journal.Edge{}, lines(2000, 3))))
+	ok(t, s.View(func(tx *Tx) error {
+		n, err := tx.Count(Entries)
+		if n != 3 {
+			t.Errorf("%d entries", n)
+		}
+		return err
+	}))
+	verify(t, s)
+}
+
 func TestHeadsMoveTogether(t *testing.T) {
 	s := openAt(t, tempDir(t))
 	third := site.LogID{Site: "SEA", Log: site.Decisions}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,44 @@ func child(what, dir string) {
 		childStages(s)
 	case "count":
 		childCounts(s)
+	case "stuck":
+		childIsStuck(s, dir)
+	}
+}
+
+// childIsStuck writes to a disk that takes no tables any more, and prints what
+// Close says.
+func childIsStuck(s *Store, dir string) {
+	for i := range 1000 {
+		if err := os.MkdirAll(filepath.Join(dir, engineDir, fmt.Sprintf("%06d.sst", i)), 0o700); err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println("update", s.Update(put("kept", "it was reported as done")))
+	err := s.Close()
+	fmt.Println("close", errors.Is(err, site.Failed), errors.Is(err, errStuck))
+	_, err = Open(context.Background(), dir, Options{Reserve: -1, Wait: -1})
+	fmt.Println("open", errors.Is(err, site.Locked))
+}
+
+// A disk that has failed for good ends a Close with an error, not never; what
+// was reported as done before is there when the disk is.
+func TestCloseOnAFailedDisk(t *testing.T) {
+	dir := tempDir(t)
+	cmd, out := start(t, "stuck", dir)
+	for _, want := range []string{"update <nil>", "close true true", "open true"} {
+		if !out.Scan() || out.Text() != want {
+			t.Fatalf("the child said %q, not %q", out.Text(), want)
+		}
+	}
+	ok(t, cmd.Wait())
+	for i := range 1000 {
+		ok(t, os.Remove(filepath.Join(dir, engineDir, fmt.Sprintf("%06d.sst", i))))
+	}
+	s := openAt(t, dir)
+	verify(t, s)
+	if got := contents(t, s); !strings.Contains(got, "it was reported as done") {
+		t.Errorf("found %q", got)
 	}
 }
 

@@ -5,6 +5,29 @@ import (
 	"fardel/site/journal"
 )
 
+// Forget gives up all of somebody else's log: it is as unknown as if nothing of
+// it had ever come. What was held is swept by the next [Store.Stage].
+func (t *Tx) Forget(id site.LogID) error {
+	if t.top == nil {
+		return errReadOnly
+	}
+	if !id.Valid() {
+		return badLog(id)
+	}
+	keys, err := t.some(full(Heads, logKey(id)), "")
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := t.delete(key); err != nil {
+			return err
+		}
+	}
+	t.keep(id, Head{})
+	t.s.logs.setClean(id, false)
+	return nil
+}
+
 // Rewind moves the mark of somebody else's log back to an earlier size: what
 // lies above turned out to be signed with a revoked key. The head then has no
 // checkpoint until the author's next one arrives, and what lies beyond the mark

@@ -32,6 +32,8 @@ type Store struct {
 	room *room
 	seen *seenFile
 	db   *badger.DB
+	hope *patience
+	left bool // the engine was left to itself: the lock stays taken
 
 	requests chan *request
 	stopped  chan struct{} // closed when the writer has ended
@@ -71,7 +73,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
 			return nil, site.Failed.New("the state folder %s cannot be closed to others", dir).Because(err)
 		}
 	}
-	s := &Store{dir: dir, requests: make(chan *request, 64), stopped: make(chan struct{})}
+	s := &Store{dir: dir, requests: make(chan *request, 64), stopped: make(chan struct{}), hope: newPatience()}
 	s.idle = sync.NewCond(&s.mu)
 	s.logs.init()
 	var err error
@@ -105,20 +107,30 @@ func (s *Store) start(opts Options) error {
 	if err != nil {
 		return err
 	}
+	if err := undoMerge(s.dir, left != nil); err != nil {
+		return err
+	}
 	if err := left.check(files); err != nil {
 		return err
 	}
-	size, err := checkTables(files, s.seen.number > 0)
+	have, err := checkTables(files, s.seen.number > 0)
 	if err != nil {
 		return err
 	}
-	s.room.tables = size
+	s.room.tables = have.size
+	merge := s.mayMerge(have, left) && setAside(s.dir) == nil
 	// From here on the engine changes the files.
 	if err := removeInventory(s.dir); err != nil {
 		return err
 	}
-	if s.db, err = openEngine(files); err != nil {
+	s.hope.ghosts = func() { dropGhosts(files) }
+	if s.db, err = openEngine(files, s.hope); err != nil {
 		return err
+	}
+	if merge {
+		if err := s.merge(); err != nil {
+			return err
+		}
 	}
 	if err := s.checkCommits(left); err != nil {
 		return err
@@ -185,7 +197,12 @@ func (s *Store) Close() error {
 func (s *Store) closeEngine() error {
 	db := s.db
 	s.db = nil
-	if err := protect(db.Close); err != nil {
+	err := s.hope.wait(db.Close)
+	s.left = errors.Is(err, errStuck)
+	if !s.left && s.hope.complained() {
+		err = errors.Join(err, dropGhosts(filepath.Join(s.dir, engineDir)))
+	}
+	if err != nil {
 		return err
 	}
 	if s.broken != nil {
@@ -200,11 +217,14 @@ func (s *Store) closeEngine() error {
 // release gives back what start and Open took.
 func (s *Store) release() {
 	if s.db != nil {
-		protect(s.db.Close) // the reason why we are here is the one to report
+		s.left = errors.Is(s.hope.wait(s.db.Close), errStuck) // the reason why we are here is the one to report
 		s.db = nil
 	}
 	if s.seen != nil {
 		s.seen.close()
+	}
+	if s.left {
+		return
 	}
 	s.lock.Unlock() // closes the file, which gives back the lock in any case
 }

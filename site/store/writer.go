@@ -196,8 +196,9 @@ func (s *Store) commitLayer(t *Tx) error {
 // is on disk, so nothing more is written before the store was opened again.
 func (s *Store) writeAll(writes, counts map[string][]byte) error {
 	next := s.commits + 1
-	err := protect(func() error {
-		txn := s.db.NewTransaction(true)
+	db := s.db
+	err := s.hope.wait(func() error {
+		txn := db.NewTransaction(true)
 		defer txn.Discard()
 		for key, rec := range writes {
 			var err error
