@@ -26,10 +26,16 @@ type Medium struct {
 	Removable bool // the system says so; false for a folder that was only named
 }
 
-// Mounted returns what is mounted under the folders that [Roots] names, sorted
-// by path; Removable tells sticks and discs from the rest. A mount that does not
-// answer before ctx ends is left out.
-func Mounted(ctx context.Context) ([]Medium, error) { return mounted(ctx, thisSystem) }
+// Mounted returns what is mounted under the given folders, or under those that
+// [Roots] names if none are given, sorted by path; Removable tells sticks and
+// discs from the rest. A mount that does not answer before ctx ends is left out.
+func Mounted(ctx context.Context, under ...string) ([]Medium, error) {
+	s := thisSystem
+	if len(under) > 0 {
+		s.roots = under
+	}
+	return mounted(ctx, s)
+}
 
 // Roots are the folders under which desktops and people mount media.
 func Roots() []string { return slices.Clone(mediaRoots) }

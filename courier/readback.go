@@ -2,7 +2,6 @@ package courier
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -63,12 +62,12 @@ func (b *backReader) check(it Item) error {
 	if !dropCache(f, size) {
 		b.fromMedium = false
 	}
-	h := sha256.New()
-	n, err := io.Copy(h, &counting{b, it.Name, io.LimitReader(f, size)})
+	sum := media.NewSum()
+	_, err = io.Copy(sum, &counting{b, it.Name, io.LimitReader(f, size)})
 	switch {
 	case err != nil:
 		return b.explain(err, it.Name)
-	case n != size || site.Digest(h.Sum(nil)) != it.Digest:
+	case !sum.Is(it.Digest, size):
 		return b.damaged(it.Name, errors.New("reads differently from what was written"))
 	}
 	return nil

@@ -2,7 +2,6 @@ package courier
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -147,12 +146,12 @@ func (w *writer) there(it Item) (bool, error) {
 	if size != it.Size {
 		return false, nil
 	}
-	h := sha256.New()
-	n, err := io.Copy(h, w.reader(io.LimitReader(f, size)))
+	sum := media.NewSum()
+	_, err = io.Copy(sum, w.reader(io.LimitReader(f, size)))
 	if w.ctx.Err() != nil {
 		return false, w.explain(w.ctx.Err(), "reading", it.Name)
 	}
-	return err == nil && n == size && site.Digest(h.Sum(nil)) == it.Digest, nil
+	return err == nil && sum.Is(it.Digest, size), nil
 }
 
 // findParts looks for what a run that was cut off has left: in the own folders,
@@ -415,15 +414,15 @@ func (w *writer) fill(part string, it Item) error {
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	err = w.copy(out, h, src, it)
+	sum := media.NewSum()
+	err = w.copy(out, sum, src, it)
 	if err == nil {
 		err = out.Sync()
 	}
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil && site.Digest(h.Sum(nil)) != it.Digest {
+	if err == nil && sum.Digest() != it.Digest {
 		return site.Damaged.New("%s on this site is not what it should be", it.Name).
 			In("Nothing of it is visible on %s", w.path).Then("Export again")
 	}

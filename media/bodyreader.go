@@ -40,6 +40,7 @@ func OpenBody(r io.Reader, ids []age.Identity, maxPlain int64) (io.ReadCloser, e
 // A BodyReader reads the lines of a body, strictly and one at a time.
 type BodyReader struct {
 	r     *bufio.Reader
+	long  []byte // a line that is longer than the reader's buffer
 	order order
 	lines int64
 	err   error
@@ -47,7 +48,7 @@ type BodyReader struct {
 
 // NewBodyReader returns a reader of plain lines, such as [OpenBody] gives.
 func NewBodyReader(r io.Reader) *BodyReader {
-	return &BodyReader{r: bufio.NewReaderSize(r, MaxBodyLine)}
+	return &BodyReader{r: bufio.NewReaderSize(r, 64<<10)} // most bodies are smaller than their longest line may be
 }
 
 // Next returns the next item: [BodyHead], [Receipt], [BodyLog], [BodyLine] or
@@ -64,7 +65,7 @@ func (b *BodyReader) Next() (BodyItem, error) {
 }
 
 func (b *BodyReader) next() (BodyItem, error) {
-	line, err := b.r.ReadSlice('\n')
+	line, err := b.readLine()
 	if err == bufio.ErrBufferFull {
 		return nil, beyond("line %d of the body has more than %d bytes", b.lines+1, MaxBodyLine)
 	}
@@ -90,6 +91,23 @@ func (b *BodyReader) next() (BodyItem, error) {
 		return nil, err
 	}
 	return it, nil
+}
+
+// readLine returns the next line with its end. It is valid until the next call.
+func (b *BodyReader) readLine() ([]byte, error) {
+	line, err := b.r.ReadSlice('\n')
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	b.long = append(b.long[:0], line...)
+	for err == bufio.ErrBufferFull && len(b.long) <= MaxBodyLine {
+		line, err = b.r.ReadSlice('\n')
+		b.long = append(b.long, line...)
+	}
+	if len(b.long) > MaxBodyLine {
+		return nil, bufio.ErrBufferFull
+	}
+	return b.long, err
 }
 
 // end is called with the last line read, and returns io.EOF if all is well.

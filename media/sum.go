@@ -11,23 +11,63 @@ import (
 // A Sum is a writer that hashes and counts what is written to it. It never
 // fails. Put it beside a file with [io.MultiWriter] to learn the digest and size
 // under which the file goes onto the label.
+//
+// Much data is hashed in the background, so that whoever writes can go on with
+// the next: hashing takes as long as sealing does, or a fast medium.
 type Sum struct {
-	h hash.Hash
-	n int64
+	h    hash.Hash
+	n    int64
+	buf  []byte      // not hashed yet
+	busy chan []byte // gives back the buffer that is being hashed; nil if none is
 }
+
+// sumBuffer is how much is hashed at once, in bytes.
+const sumBuffer = 256 << 10
 
 // NewSum returns a Sum of nothing.
 func NewSum() *Sum { return &Sum{h: sha256.New()} }
 
 // Write adds p.
 func (s *Sum) Write(p []byte) (int, error) {
-	s.h.Write(p)
 	s.n += int64(len(p))
+	for rest := p; len(rest) > 0; {
+		n := min(len(rest), sumBuffer-len(s.buf))
+		s.buf = append(s.buf, rest[:n]...)
+		rest = rest[n:]
+		if len(s.buf) == sumBuffer {
+			s.pass()
+		}
+	}
 	return len(p), nil
 }
 
+// pass hashes the buffer in the background, once the one before is done.
+func (s *Sum) pass() {
+	full, spare := s.buf, s.wait()
+	busy := make(chan []byte, 1)
+	go func() {
+		s.h.Write(full)
+		busy <- full[:0]
+	}()
+	s.buf, s.busy = spare, busy
+}
+
+// wait returns an empty buffer when nothing is being hashed any more.
+func (s *Sum) wait() []byte {
+	if s.busy == nil {
+		return nil
+	}
+	defer func() { s.busy = nil }()
+	return <-s.busy
+}
+
 // Digest returns the SHA-256 of what was written so far.
-func (s *Sum) Digest() site.Digest { return site.Digest(s.h.Sum(nil)) }
+func (s *Sum) Digest() site.Digest {
+	s.wait()
+	s.h.Write(s.buf)
+	s.buf = s.buf[:0]
+	return site.Digest(s.h.Sum(nil))
+}
 
 // Size returns the number of bytes written so far.
 func (s *Sum) Size() int64 { return s.n }

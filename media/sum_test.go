@@ -30,6 +30,26 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// What is hashed in the background counts in its order, wherever it is cut, and
+// asking in between changes nothing.
+func TestSumOfMuch(t *testing.T) {
+	plain := noise(3*sumBuffer + 17)
+	s := NewSum()
+	for at := 0; at < len(plain); {
+		n := min(at/2+1, len(plain)-at)
+		s.Write(plain[at : at+n])
+		at += n
+		if !s.Is(site.DigestOf(plain[:at]), int64(at)) {
+			t.Fatalf("after %d bytes: %v", at, s.Digest())
+		}
+	}
+	all := NewSum()
+	all.Write(plain)
+	if !all.Is(site.DigestOf(plain), int64(len(plain))) {
+		t.Errorf("at once: %v", all.Digest())
+	}
+}
+
 func TestSumReader(t *testing.T) {
 	plain := noise(50_000)
 	s := NewSumReader(iotest.DataErrReader(bytes.NewReader(plain)))

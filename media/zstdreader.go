@@ -2,10 +2,10 @@ package media
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -118,15 +118,26 @@ func (s *zstdStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAll reads the rest of the frame into buf, which grows with what is there.
+// readAll reads the rest of the frame into buf, which is made larger where it is
+// too small for what the frame says that it holds.
 func (f *frame) readAll(buf []byte, limit int) ([]byte, error) {
-	b := bytes.NewBuffer(buf)
-	n, err := io.Copy(b, io.LimitReader(f, int64(limit)+1))
-	if err != nil {
-		return nil, err
+	if room := int(f.content + f.content/64 + 1<<10); cap(buf) < room {
+		buf = make([]byte, 0, room)
 	}
-	if n > int64(limit) {
-		return nil, errFrame
+	for {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, 64<<10)
+		}
+		n, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(buf) > limit {
+			return nil, errFrame
+		}
 	}
-	return b.Bytes(), nil
 }

@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
 // A Packed is a block as it goes into a file.
@@ -54,9 +55,15 @@ func (b *Writer) Write(p []byte) (int, error) {
 		n := copy(b.buf[len(b.buf):cap(b.buf)], p[done:])
 		b.buf = b.buf[:len(b.buf)+n]
 		done += n
-		if len(b.buf) == cap(b.buf) {
-			b.give()
+		if len(b.buf) < cap(b.buf) {
+			continue
 		}
+		if len(b.buf) < Size {
+			b.buf = slices.Grow(b.buf, min(3*len(b.buf), Size-len(b.buf)))
+			b.buf = b.buf[:len(b.buf):min(cap(b.buf), Size)]
+			continue
+		}
+		b.give()
 	}
 	return done, b.err
 }
@@ -119,6 +126,9 @@ func (b *Writer) buffer() []byte {
 		buf := b.free[n-1]
 		b.free = b.free[:n-1]
 		return buf
+	}
+	if b.queue.Len() == 0 {
+		return make([]byte, 0, 64<<10) // it grows: most bodies are small
 	}
 	return make([]byte, 0, Size)
 }
