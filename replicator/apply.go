@@ -31,6 +31,9 @@ type incoming struct {
 	logs   []*incomingLog
 	keys   []media.BodyBundle
 	accept bool // of an epoch that does not link
+
+	disputed site.LogID         // the log whose author has contradicted itself
+	proved   []site.LogPosition // what this site had signed itself
 }
 
 // incomingLog is one log of the parcel, and what verifying it has shown.
@@ -42,6 +45,13 @@ type incomingLog struct {
 	edge  journal.Edge // after them
 	next  int64        // index of the next line
 	fresh bool         // a new epoch
+	anew  bool         // what is held of it was signed with a stolen key, and is given up
+	past  bool         // of an epoch that its author has given up since: passed over
+
+	signed  journal.Checkpoint // what the author says it comes to
+	told    journal.Edge       // what the parcel says, with what is held before its first entry
+	differs int64              // the first entry that is not the one held; -1: none
+	begin   site.Entry         // the first entry of all, if it is new here
 }
 
 // news returns how many entries of the log are new here.
@@ -63,18 +73,19 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 	if err := in.stage(c); err != nil {
 		return err
 	}
+	if err := r.host.View(func(v *host.View) error { in.hier, in.known = v.WithSites(extra); return nil }); err != nil {
+		return err
+	}
+	in.look()
 	if pr.Fault, err = r.mustWait(a.label); err != nil {
 		return err
 	}
 	if pr.Fault != nil {
 		pr.Outcome = HeldBack
-		return in.keep(pr.Fault, opts.DryRun)
+		return errors.Join(in.keep(pr.Fault, opts.DryRun), in.heed(opts))
 	}
-	if err := r.host.View(func(v *host.View) error {
-		in.hier, in.known = v.WithSites(extra)
-		return in.verify(v)
-	}); err != nil {
-		return err
+	if err := r.host.View(in.verify); err != nil {
+		return in.dispute(errors.Join(err, in.heed(opts)), opts)
 	}
 	for _, l := range in.logs {
 		pr.Entries += l.news()
@@ -90,10 +101,11 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 	if err != nil {
 		return err
 	}
-	rep.Healed = rep.Healed || healed
-	if !slices.Contains(rep.Senders, a.label.From) {
-		rep.Senders = append(rep.Senders, a.label.From)
+	mended, err := r.host.Mend(ctx)
+	if err != nil {
+		return err
 	}
+	rep.Healed = rep.Healed || healed || mended
 	pr.Outcome = Imported
 	r.forgetHeld(a.label.Name())
 	void, err := in.void()
@@ -101,9 +113,26 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 	return err
 }
 
+// dispute raises an alarm when a log's author has contradicted itself, so that
+// every site above hears of it. It returns err, and what else went wrong.
+func (in *incoming) dispute(err error, opts ImportOptions) error {
+	if opts.DryRun || !in.disputed.Valid() || !errors.Is(err, site.Conflict) {
+		return err
+	}
+	return errors.Join(err, in.r.alarm(in.disputed.String(), site.AsFault(err).What))
+}
+
 // seen answers for parcels that came before.
 func (r *Replicator) seen(a arrival, pr *ParcelReport, opts ImportOptions) (done bool, err error) {
 	err = r.host.View(func(v *host.View) error {
+		link, err := v.Link(a.label.From)
+		if err != nil {
+			return err
+		}
+		if a.label.Number-link.Applied > maxForgotten {
+			return site.Untrusted.New("parcel %s has a number far beyond %d, the last that was applied", a.label.Name(), link.Applied).
+				In("Nothing of it was opened").Then("ask the administrator of %s what happened there", a.label.From)
+		}
 		rec, ok, err := store.GetJSON[Arrival](v.Tx, inKey(a.label.From, a.label.Number))
 		if err != nil || !ok {
 			return err
@@ -156,7 +185,7 @@ func (in *incoming) stage(c Carrier) error {
 }
 
 func (in *incoming) stageFile(c Carrier, name string, want media.File) error {
-	err := copyChecked(c, in.a.writer, name, want, path.Join(in.dir, path.Base(name)))
+	err := copyChecked(c, in.a.writers, name, want, path.Join(in.dir, path.Base(name)))
 	if isAbsent(err) {
 		return site.Damaged.New("parcel %s lacks its file %s", in.a.label.Name(), path.Base(name)).
 			In("Nothing of the parcel was applied").
@@ -171,8 +200,23 @@ func (in *incoming) stageFile(c Carrier, name string, want media.File) error {
 }
 
 // copyChecked copies a file from a carrier to the local disk and compares size
-// and digest. A file that is wrong is not left behind.
-func copyChecked(c Carrier, writer site.Code, name string, want media.File, dst string) error {
+// and digest. Of several copies it takes the first that is right. One that is
+// wrong is not left behind.
+func copyChecked(c Carrier, writers []site.Code, name string, want media.File, dst string) error {
+	var first error
+	for _, w := range writers {
+		err := copyOne(c, w, name, want, dst)
+		if err == nil || !isAbsent(err) && !errors.Is(err, site.Damaged) {
+			return err
+		}
+		if first == nil || isAbsent(first) {
+			first = err
+		}
+	}
+	return first
+}
+
+func copyOne(c Carrier, writer site.Code, name string, want media.File, dst string) error {
 	f, size, err := c.Open(writer, name)
 	if err != nil {
 		return err
@@ -197,6 +241,9 @@ func (in *incoming) store(ctx context.Context) error {
 	byID := map[site.LogID]*incomingLog{}
 	for _, l := range in.logs {
 		byID[l.LogID] = l
+	}
+	if err := in.giveUp(); err != nil {
+		return err
 	}
 	lines := newFeed(in)
 	defer lines.stop()
@@ -232,8 +279,8 @@ func (in *incoming) storeKeys() error {
 				if !ok {
 					return site.Damaged.New("the body of parcel %s names a bundle that its label does not", in.a.label.Name())
 				}
-				rec := bundleKey{k.Key, k.Plain, k.Package, k.Source, b.Codec, b.Size, in.a.label.From, in.a.label.Number}
-				if err := store.PutJSON(tx, bundleKeyName(k.Digest), rec); err != nil {
+				rec := bundleKey{k.Key, k.Plain, k.Package, k.Source, b.Codec, b.Size, in.a.label.From, in.a.label.Number, false}
+				if err := store.PutJSON(tx, bundleKeyName(in.a.label.From, k.Digest), rec); err != nil {
 					return err
 				}
 			}
@@ -270,6 +317,9 @@ func (in *incoming) commit(opts ImportOptions) (healed bool, err error) {
 		if err := in.r.accept(v, in.head, in.rec); err != nil {
 			return err
 		}
+		if err := in.fence(v); err != nil {
+			return err
+		}
 		if err := in.record(v, opts); err != nil {
 			return err
 		}
@@ -282,6 +332,9 @@ func (in *incoming) commit(opts ImportOptions) (healed bool, err error) {
 		}
 		if _, fenced, err := v.Fenced(); err != nil || fenced {
 			return err // nothing new is signed; the next import tells
+		}
+		if err := in.boast(v); err != nil {
+			return err
 		}
 		e, err := site.NewEntry(in.r.host.Now(), site.KindImport, name.String(), site.CrossingBody{
 			From: name.From, To: name.To, Number: name.Number, Label: site.DigestOf(in.a.msg), By: host.Operator(),
@@ -322,6 +375,7 @@ func (in *incoming) record(v *host.View, opts ImportOptions) error {
 	rec := Arrival{
 		From: l.From, To: l.To, Number: l.Number, After: l.After, Label: site.DigestOf(in.a.msg), State: ArrivalApplied,
 		At: site.Moment(in.r.host.Now()), By: host.Operator(), Bytes: in.bytes(), Created: site.Moment(l.Created),
+		Loads: in.loads(),
 	}
 	if err := store.PutJSON(v.Tx, inKey(l.From, l.Number), rec); err != nil {
 		return err
@@ -339,6 +393,17 @@ func (in *incoming) record(v *host.View, opts ImportOptions) error {
 		}
 	}
 	return nil
+}
+
+// loads names the packages that the parcel's bundles are of.
+func (in *incoming) loads() []LoadRef {
+	var out []LoadRef
+	for _, k := range in.keys {
+		if ref := (LoadRef{ID: k.Package, Source: k.Source}); !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 func secretKey(n site.ParcelName) string { return "secret/" + n.String() }
@@ -367,7 +432,7 @@ func (in *incoming) void() ([]string, error) {
 				if err != nil || len(out) >= 20 {
 					return err
 				}
-				if why := v.Hier.May(l.LogID, e.Kind, e.ID); why != nil {
+				if why := v.Hier.Void(l.LogID, e); why != nil {
 					out = append(out, fmt.Sprintf("%s in %s: %v", e.Kind, l.LogID, why))
 				}
 				return nil

@@ -137,7 +137,7 @@ func miss(v *host.View, from site.Code, list []Parcel) (error, error) {
 	seen := map[site.Code]bool{}
 	locked := false
 	for _, p := range list {
-		if seen[p.To] {
+		if seen[p.To] || p.State == StateConfirmed || p.State == StateVoid {
 			continue
 		}
 		seen[p.To] = true

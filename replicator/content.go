@@ -20,7 +20,7 @@ import (
 type offered struct {
 	bundleKey
 	digest   site.Digest
-	writer   site.Code
+	writers  []site.Code
 	priority site.Priority
 	parcel   site.ParcelName
 	medium   int
@@ -41,13 +41,11 @@ func (r *Replicator) takeContent(ctx context.Context, c Carrier, mine []arrival,
 	if err := r.room(list); err != nil {
 		return err
 	}
-	if r.taken == nil {
-		r.taken = map[site.Digest]bool{}
-	}
 	var total, done int64
 	for _, o := range list {
 		total += o.Size
 	}
+	r.importing.begin(total)
 	for _, o := range list {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -58,11 +56,13 @@ func (r *Replicator) takeContent(ctx context.Context, c Carrier, mine []arrival,
 		}
 		err := r.takeBundle(c, o, wants, rep)
 		done += o.Size
-		r.opts.Progress("Importing", done, total)
+		r.importing.reach(done)
 		switch {
 		case err == nil:
 			rep.Bundles++
-			r.taken[o.digest] = true
+			if err := r.noteTaken(o); err != nil {
+				return err
+			}
 		case isAbsent(err):
 			// On another medium, or still to come: a state, not an error.
 		case errors.Is(err, site.Damaged), errors.Is(err, site.WrongKey), errors.Is(err, site.TooNew):
@@ -74,6 +74,15 @@ func (r *Replicator) takeContent(ctx context.Context, c Carrier, mine []arrival,
 		}
 	}
 	return nil
+}
+
+// noteTaken remembers that a bundle was read to its end, so that nobody is asked
+// for its medium again, not even by a later import.
+func (r *Replicator) noteTaken(o offered) error {
+	o.Taken = true
+	return r.host.Store.Update(func(tx *store.Tx) error {
+		return store.PutJSON(tx, bundleKeyName(o.parcel.From, o.digest), o.bundleKey)
+	})
 }
 
 func mediaOf(mine []arrival, n site.ParcelName) int {
@@ -88,15 +97,16 @@ func mediaOf(mine []arrival, n site.ParcelName) int {
 // offers lists the bundles that could bring something that is wanted.
 func (r *Replicator) offers(mine []arrival, wants *host.Wants, rep *Report) ([]offered, error) {
 	var out []offered
-	seen := map[site.Digest]bool{}
+	seen := map[string]bool{}
 	err := r.host.View(func(v *host.View) error {
 		for _, a := range mine {
 			for _, b := range a.label.Bundles {
-				if seen[b.Digest] {
+				key := bundleKeyName(a.label.From, b.Digest)
+				if seen[key] {
 					continue
 				}
-				seen[b.Digest] = true
-				k, ok, err := store.GetJSON[bundleKey](v.Tx, bundleKeyName(b.Digest))
+				seen[key] = true
+				k, ok, err := store.GetJSON[bundleKey](v.Tx, key)
 				if err != nil {
 					return err
 				}
@@ -104,7 +114,7 @@ func (r *Replicator) offers(mine []arrival, wants *host.Wants, rep *Report) ([]o
 					rep.Unneeded++
 					continue
 				}
-				out = append(out, offered{k, b.Digest, a.writer, b.Priority, a.label.Name(), b.Medium})
+				out = append(out, offered{k, b.Digest, a.writers, b.Priority, a.label.Name(), b.Medium})
 			}
 		}
 		return nil
@@ -129,9 +139,24 @@ func (r *Replicator) room(list []offered) error {
 		Then("fardel library clean    removes what no package needs")
 }
 
-// takeBundle reads one bundle from the carrier into one batch of the library.
+// takeBundle takes a bundle in, from the first of its copies that is right.
 func (r *Replicator) takeBundle(c Carrier, o offered, wants *host.Wants, rep *Report) error {
-	f, size, err := c.Open(o.writer, media.BundlePath(o.digest, o.Codec))
+	var first error
+	for _, w := range o.writers {
+		err := r.takeCopy(c, w, o, wants, rep)
+		if err == nil || !isAbsent(err) && !errors.Is(err, site.Damaged) {
+			return err
+		}
+		if first == nil || isAbsent(first) {
+			first = err
+		}
+	}
+	return first
+}
+
+// takeCopy reads one bundle from the carrier into one batch of the library.
+func (r *Replicator) takeCopy(c Carrier, writer site.Code, o offered, wants *host.Wants, rep *Report) error {
+	f, size, err := c.Open(writer, media.BundlePath(o.digest, o.Codec))
 	if err != nil {
 		return err
 	}
@@ -139,13 +164,16 @@ func (r *Replicator) takeBundle(c Carrier, o offered, wants *host.Wants, rep *Re
 	if size != o.Size {
 		return site.Damaged.New("a bundle has %d bytes, not %d", size, o.Size)
 	}
-	br, err := media.OpenBundle(bufio.NewReaderSize(f, 1<<20), media.File{Digest: o.digest, Size: o.Size}, o.Codec, o.Key, o.Plain)
+	br, err := media.OpenBundle(bufio.NewReaderSize(r.importing.reading(f), 1<<20), media.File{Digest: o.digest, Size: o.Size}, o.Codec, o.Key, o.Plain)
 	if err != nil {
 		return err
 	}
 	defer br.Close()
+	br.LeaveDigests() // the library compares them
 	batch := r.host.Library.Begin(func(d site.Digest) bool { _, ok := wants.Files[d]; return ok })
 	defer batch.Abort()
+	crew := newCrew(batch, r.opts.Workers)
+	defer crew.wait() // before the batch ends
 	var got []site.Digest
 	for {
 		it, data, err := br.Next()
@@ -155,12 +183,15 @@ func (r *Replicator) takeBundle(c Carrier, o offered, wants *host.Wants, rep *Re
 		if err != nil {
 			return err
 		}
-		if err := r.takeItem(batch, it, data, wants); err != nil {
+		if err := r.takeItem(crew, it, data, wants); err != nil {
 			return err
 		}
 		if it.Kind == media.Whole {
 			got = append(got, it.Digest)
 		}
+	}
+	if err := crew.wait(); err != nil {
+		return err
 	}
 	if err := batch.Commit(); err != nil {
 		return err
@@ -172,22 +203,23 @@ func (r *Replicator) takeBundle(c Carrier, o offered, wants *host.Wants, rep *Re
 	return nil
 }
 
-func (r *Replicator) takeItem(batch *library.Batch, it media.Item, data io.Reader, wants *host.Wants) error {
-	size, wanted := wants.Files[it.Digest]
-	if !wanted {
+func (r *Replicator) takeItem(crew *crew, it media.Item, data io.Reader, wants *host.Wants) error {
+	// The size that a manifest gives to a file is no reason to refuse it: the
+	// digest decides, and another package's manifest may be wrong.
+	if _, wanted := wants.Files[it.Digest]; !wanted {
 		return nil
-	}
-	if it.Size != size {
-		return site.Damaged.New("a bundle calls %s %d bytes long; it has %d", it.Digest.Short(), it.Size, size)
 	}
 	switch it.Kind {
 	case media.Part:
-		return batch.ReceivePart(it.Digest, it.Size, it.Offset, data, it.Length)
+		return crew.batch.ReceivePart(it.Digest, it.Size, it.Offset, data, it.Length)
 	case media.Whole:
 		if _, manifest := wants.Manifests[it.Digest]; manifest {
-			return r.takeManifest(batch, it, data, wants)
+			if err := crew.wait(); err != nil { // it changes what is wanted
+				return err
+			}
+			return r.takeManifest(crew.batch, it, data, wants)
 		}
-		return batch.Receive(it.Digest, it.Size, data)
+		return crew.receive(it, data)
 	}
 	return nil // a delta, which this version cannot apply: the file stays wanted
 }
@@ -207,33 +239,44 @@ func (r *Replicator) takeManifest(batch *library.Batch, it media.Item, data io.R
 	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return host.FilesOf(bufio.NewReader(tmp), it.Size, func(d site.Digest, size int64) error {
+	err = host.FilesOf(bufio.NewReader(tmp), it.Size, func(d site.Digest, size int64) error {
 		if !r.host.Library.Has(d) {
 			wants.Files[d] = size
 		}
 		return nil
 	})
+	if errors.Is(err, host.ErrManifest) {
+		return nil // so its author made it; what it means is seen when wants are settled
+	}
+	return err
 }
 
-// completeness says what the receipt code of a parcel may claim.
+// completeness says what the receipt code of a parcel may claim: that all of its
+// content is here, or only its entries.
 func (r *Replicator) completeness(v *host.View, n site.ParcelName) (string, error) {
-	what := codeComplete
-	err := v.Scan(store.Records, "bundle/", func(_ string, value []byte) error {
-		var k bundleKey
-		if err := site.DecodeCanonical(value, &k); err != nil {
-			return err
+	a, _, err := store.GetJSON[Arrival](v.Tx, inKey(n.From, n.Number))
+	if err != nil {
+		return "", err
+	}
+	for _, l := range a.Loads {
+		p, err := v.Package(l.ID)
+		if errors.Is(err, site.NoSuch) {
+			continue // nobody wants it any more
 		}
-		if k.From != n.From || k.Number != n.Number {
-			return nil
-		}
-		c, err := v.Content(k.Package)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if c.State == site.ContentWaiting {
-			what = codeEntries
+		_, wanted, err := v.WantedHere(p)
+		if err != nil {
+			return "", err
 		}
-		return nil
-	})
-	return what, err
+		c, err := v.Content(l.ID)
+		if err != nil {
+			return "", err
+		}
+		if wanted && (c.State != site.ContentInstalled || c.Source < l.Source) {
+			return codeEntries, nil
+		}
+	}
+	return codeComplete, nil
 }

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"slices"
 
 	"fardel/media"
 	"fardel/site"
@@ -26,6 +27,9 @@ type TrustFile struct {
 // Export plans and packs parcels to the given sites. Sites that nothing waits
 // for are left out if idle is false.
 func (r *Replicator) Export(ctx context.Context, to []site.Code, full, idle bool, opts PackOptions) (*Shipment, error) {
+	if err := r.Gate(to...); err != nil {
+		return nil, err
+	}
 	if err := r.Prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -40,9 +44,10 @@ func (r *Replicator) Export(ctx context.Context, to []site.Code, full, idle bool
 		if err != nil {
 			return nil, err
 		}
-		s.Relays = append(s.Relays, relays...)
-		if plan.Active || idle {
+		fresh := slices.ContainsFunc(relays, func(p RelayedParcel) bool { return !p.Gone })
+		if plan.Active || idle || fresh { // a parcel of our own brings the receipt for what rides beside it
 			plans = append(plans, plan)
+			s.Relays = append(s.Relays, relays...)
 		}
 	}
 	var err error
@@ -51,12 +56,17 @@ func (r *Replicator) Export(ctx context.Context, to []site.Code, full, idle bool
 			return nil, err
 		}
 	}
+	if err := r.rides(s); err != nil {
+		return nil, err
+	}
 	s.Trust, err = r.trust(s)
 	return s, err
 }
 
-// trust returns the charters, and the cards of all that have signed something in
-// the shipment and do not stand in the charter.
+// trust returns the charters, the cards of all that have signed something in the
+// shipment and do not stand in the charter, and those that show a site below a
+// child of the sender where it belongs: it may never have heard of the sites
+// between.
 func (r *Replicator) trust(s *Shipment) ([]TrustFile, error) {
 	var out []TrustFile
 	err := r.host.View(func(v *host.View) error {
@@ -64,8 +74,18 @@ func (r *Replicator) trust(s *Shipment) ([]TrustFile, error) {
 			out = append(out, TrustFile{media.CharterPath(int64(i + 1)), note})
 		}
 		signers := map[site.Code]bool{r.host.Self: len(s.Parcels) > 0}
+		for _, p := range s.Parcels {
+			for _, code := range between(v.Hier, p.From, p.To) {
+				signers[code] = true
+			}
+			// A site that gets its own entries back may not know its own former keys.
+			signers[p.To] = signers[p.To] || slices.ContainsFunc(p.Plan.Runs, func(run Run) bool { return run.Site == p.To && run.From < run.To })
+		}
 		for _, p := range s.Relays {
 			signers[p.Name.From] = true
+			for _, code := range between(v.Hier, p.Name.From, p.Name.To) {
+				signers[code] = true
+			}
 		}
 		for code, needed := range signers {
 			if !needed || code == v.Hier.Top {
@@ -80,6 +100,15 @@ func (r *Replicator) trust(s *Shipment) ([]TrustFile, error) {
 		return nil
 	})
 	return out, err
+}
+
+// between returns a destination and the sites on the way there, if there are any.
+func between(hier *site.Hierarchy, from, to site.Code) []site.Code {
+	path := hier.Path(to)
+	if i := slices.Index(path, from); i > 1 {
+		return path[:i]
+	}
+	return nil
 }
 
 // Files returns the files of all parcels in the shipment. A file that several
@@ -105,7 +134,7 @@ func (r *Replicator) Confirmed(labels []string, read func(name string) ([]byte, 
 		for _, name := range labels {
 			msg, err := read(name)
 			if err != nil {
-				return nil // the medium is read again when it is written
+				return err
 			}
 			l, err := media.ReadLabel(msg)
 			if err != nil || l.From != r.host.Self {

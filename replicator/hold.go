@@ -13,6 +13,7 @@ import (
 	"fardel/media"
 	"fardel/site"
 	"fardel/site/host"
+	"fardel/site/journal"
 	"fardel/site/store"
 )
 
@@ -80,7 +81,7 @@ func (in *incoming) keep(fault *site.Fault, dry bool) error {
 
 // retryHeld applies held parcels whose turn has come, until none is left that can
 // be.
-func (r *Replicator) retryHeld(ctx context.Context, extra map[site.Code]site.Site, opts ImportOptions, rep *Report) error {
+func (r *Replicator) retryHeld(ctx context.Context, trust []journal.TrustEntry, opts ImportOptions, rep *Report) error {
 	box := folder(r.host.Path("inbox"))
 	for {
 		progress := false
@@ -96,7 +97,7 @@ func (r *Replicator) retryHeld(ctx context.Context, extra map[site.Code]site.Sit
 				}
 				continue
 			}
-			pr, err := r.take(ctx, box, a, extra, opts, rep)
+			pr, err := r.take(ctx, box, a, trust, opts, rep)
 			if err != nil {
 				return err
 			}
@@ -148,10 +149,10 @@ func (r *Replicator) forgetHeld(n site.ParcelName) {
 	}
 	named := map[string]bool{}
 	for _, a := range left {
-		named[box.path(a.writer, a.name)] = true
-		named[box.path(a.writer, media.BodyPath(a.label.Name()))] = true
+		named[box.path(a.label.From, a.name)] = true
+		named[box.path(a.label.From, media.BodyPath(a.label.Name()))] = true
 		for _, s := range a.label.Segments {
-			named[box.path(a.writer, media.SegmentPath(s.Digest))] = true
+			named[box.path(a.label.From, media.SegmentPath(s.Digest))] = true
 		}
 	}
 	names, err := box.Names(n.From)

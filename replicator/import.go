@@ -78,7 +78,7 @@ type Report struct {
 	Waiting   []Waiting
 	Faults    []*site.Fault // of bundles
 	Healed    bool          // entries of this site's own came back and lifted the fence
-	Senders   []site.Code   // whose parcels were applied
+	Senders   []site.Code   // of the parcels for this site that a receipt is owed to
 }
 
 // Waiting is a package that is not complete.
@@ -91,10 +91,10 @@ type Waiting struct {
 
 // arrival is a label on the carrier.
 type arrival struct {
-	writer site.Code // in whose folder it lies
-	name   string
-	msg    []byte
-	label  media.Label
+	writers []site.Code // in whose folders copies of it lie
+	name    string
+	msg     []byte
+	label   media.Label
 }
 
 // Import takes in everything on a carrier that is for this site, relays what is
@@ -103,7 +103,7 @@ type arrival struct {
 // of each.
 func (r *Replicator) Import(ctx context.Context, c Carrier, opts ImportOptions) (*Report, error) {
 	rep := &Report{}
-	extra, err := r.readTrust(c, opts)
+	trust, err := r.readTrust(c, opts)
 	if err != nil {
 		return rep, err
 	}
@@ -120,7 +120,7 @@ func (r *Replicator) Import(ctx context.Context, c Carrier, opts ImportOptions) 
 	}
 	var mine []arrival
 	for _, a := range arrivals {
-		pr, err := r.take(ctx, c, a, extra, opts, rep)
+		pr, err := r.take(ctx, c, a, trust, opts, rep)
 		if err != nil {
 			return rep, err
 		}
@@ -132,7 +132,7 @@ func (r *Replicator) Import(ctx context.Context, c Carrier, opts ImportOptions) 
 	if opts.DryRun {
 		return rep, rep.gravest()
 	}
-	if err := r.retryHeld(ctx, extra, opts, rep); err != nil {
+	if err := r.retryHeld(ctx, trust, opts, rep); err != nil {
 		return rep, err
 	}
 	if err := r.takeContent(ctx, c, mine, rep); err != nil {
@@ -176,114 +176,6 @@ func rank(order []*site.Class, c *site.Class) int {
 	return -1
 }
 
-// readTrust takes in charters and remembers the cards that trust entries prove.
-// What does not verify is passed over: it may be a stranger's, and whatever
-// needs it fails by itself, with a better sentence.
-func (r *Replicator) readTrust(c Carrier, opts ImportOptions) (map[site.Code]site.Site, error) {
-	writers, err := c.Writers()
-	if err != nil {
-		return nil, err
-	}
-	var charters [][]byte
-	var entries []journal.TrustEntry
-	for _, w := range writers {
-		names, err := c.Names(w)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if !strings.HasPrefix(name, media.TrustDir+"/") || len(charters)+len(entries) > 1000 {
-				continue
-			}
-			b, err := readSmall(c, w, name, media.MaxLabel)
-			if errors.Is(err, site.MediumGone) {
-				return nil, err
-			}
-			if err != nil {
-				continue
-			}
-			if strings.HasSuffix(name, ".note") {
-				charters = append(charters, b)
-			} else if t, err := journal.ParseTrustEntry(b); err == nil {
-				entries = append(entries, t)
-			}
-		}
-	}
-	if err := r.takeCharters(charters, opts.DryRun); err != nil {
-		return nil, err
-	}
-	extra := map[site.Code]site.Site{}
-	err = r.host.View(func(v *host.View) error {
-		for _, t := range entries {
-			if s, ok := r.provedSite(v, t); ok {
-				extra[s.Code] = s
-			}
-		}
-		return nil
-	})
-	return extra, err
-}
-
-// provedSite returns what a trust entry says of a site, if it is newer than what
-// the top's log says here.
-func (r *Replicator) provedSite(v *host.View, t journal.TrustEntry) (site.Site, bool) {
-	if v.Hier.Top == "" {
-		return site.Site{}, false
-	}
-	cp, _, e, err := t.Verify(v.Known.For(v.Hier.Top))
-	log := site.LogID{Site: v.Hier.Top, Log: site.Decisions}
-	if err != nil || cp.Origin.Hierarchy != v.Hier.ID || cp.Origin.LogID != log || e.Kind != site.KindSite {
-		return site.Site{}, false
-	}
-	have, err := v.Position(log)
-	if err != nil || cp.Origin.Epoch < have.Epoch || cp.Origin.Epoch == have.Epoch && t.Proof.Index < have.Size {
-		return site.Site{}, false
-	}
-	s := site.Site{Code: site.Code(e.ID)}
-	if !s.Code.Valid() || s.Code == v.Hier.Top || e.Decode(&s.SiteBody) != nil {
-		return site.Site{}, false
-	}
-	return s, true
-}
-
-// takeCharters extends the chain of charters by what the carrier holds.
-func (r *Replicator) takeCharters(notes [][]byte, dry bool) error {
-	var chain charter.Chain
-	err := r.host.View(func(v *host.View) error { chain = v.Chain; return nil })
-	if err != nil || len(notes) == 0 {
-		return err
-	}
-	had := len(chain.Notes())
-	version := func(note []byte) int64 {
-		c, err := charter.ReadCharter(note)
-		if err != nil {
-			return 0
-		}
-		return c.Version
-	}
-	slices.SortStableFunc(notes, func(a, b []byte) int { return cmp.Compare(version(a), version(b)) })
-	if had == 0 {
-		notes = slices.CompactFunc(notes, func(a, b []byte) bool { return version(a) == version(b) })
-		opened, err := charter.OpenChain(notes, r.host.Me.Root)
-		if err != nil {
-			return site.Untrusted.New("the medium does not belong to the hierarchy that %s was set up for", r.host.Self).
-				In("Nothing was opened").
-				Then("compare the root's words with the sender by phone; here they are: %s", r.host.Words()).Because(err)
-		}
-		chain = opened
-	} else {
-		for _, n := range notes {
-			if longer, err := chain.Extend(n); err == nil {
-				chain = longer
-			}
-		}
-	}
-	if dry && had > 0 || len(chain.Notes()) == had {
-		return nil
-	}
-	return r.host.PutCharters(chain)
-}
-
 // readLabels reads every label on the carrier. Those that nobody known has
 // signed are reported as refused.
 func (r *Replicator) readLabels(c Carrier, rep *Report) ([]arrival, error) {
@@ -292,6 +184,7 @@ func (r *Replicator) readLabels(c Carrier, rep *Report) ([]arrival, error) {
 		return nil, err
 	}
 	var out []arrival
+	read := 0
 	for _, w := range writers {
 		names, err := c.Names(w)
 		if err != nil {
@@ -302,10 +195,13 @@ func (r *Replicator) readLabels(c Carrier, rep *Report) ([]arrival, error) {
 			if err != nil {
 				continue
 			}
-			a := arrival{writer: w, name: name}
+			a := arrival{writers: []site.Code{w}, name: name}
 			a.msg, err = readSmall(c, w, name, media.MaxLabel)
 			if errors.Is(err, site.MediumGone) {
 				return nil, err
+			}
+			if read += len(a.msg) + 1; read > maxLabels {
+				return nil, site.Damaged.New("the labels on the medium have more than %s together, which no site writes", site.Bytes(maxLabels)).In("Nothing was opened")
 			}
 			if err == nil {
 				a.label, err = media.ReadLabel(a.msg)
@@ -321,11 +217,29 @@ func (r *Replicator) readLabels(c Carrier, rep *Report) ([]arrival, error) {
 			out = append(out, a)
 		}
 	}
+	foreign := func(a arrival) int {
+		if a.label.To == r.host.Self {
+			return 0
+		}
+		return 1
+	}
 	slices.SortStableFunc(out, func(a, b arrival) int {
-		return cmp.Or(strings.Compare(string(a.label.From), string(b.label.From)), cmp.Compare(a.label.Number, b.label.Number))
+		return cmp.Or(foreign(a)-foreign(b), strings.Compare(string(a.label.From), string(b.label.From)), cmp.Compare(a.label.Number, b.label.Number))
 	})
-	return slices.CompactFunc(out, func(a, b arrival) bool { return string(a.msg) == string(b.msg) }), nil
+	var list []arrival
+	for _, a := range out {
+		if n := len(list); n > 0 && string(list[n-1].msg) == string(a.msg) {
+			list[n-1].writers = append(list[n-1].writers, a.writers...) // another copy
+			continue
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
+
+// maxLabels bounds the bytes of labels that are read from one carrier, before
+// anybody's signature is known to be good.
+const maxLabels = 16 << 20
 
 func readSmall(c Carrier, w site.Code, name string, limit int64) ([]byte, error) {
 	f, size, err := c.Open(w, name)
@@ -340,9 +254,14 @@ func readSmall(c Carrier, w site.Code, name string, limit int64) ([]byte, error)
 }
 
 // take decides what to do with one parcel, and does it, content aside.
-func (r *Replicator) take(ctx context.Context, c Carrier, a arrival, extra map[site.Code]site.Site, opts ImportOptions, rep *Report) (ParcelReport, error) {
+func (r *Replicator) take(ctx context.Context, c Carrier, a arrival, trust []journal.TrustEntry, opts ImportOptions, rep *Report) (ParcelReport, error) {
 	pr := ParcelReport{Name: a.label.Name(), Label: a.label, Outcome: Refused}
-	err := r.judge(a, extra, opts, &pr)
+	// Looked at again for each parcel: the one before may have brought newer cards.
+	extra, err := r.provedSites(trust)
+	if err != nil {
+		return pr, err
+	}
+	err = r.judge(a, extra, opts, &pr)
 	if err == nil && pr.Outcome == Refused {
 		switch {
 		case a.label.From == r.host.Self:
@@ -387,6 +306,10 @@ func (r *Replicator) judge(a arrival, extra map[site.Code]site.Site, opts Import
 		if verdict, _ := known.Best(label.From, sigs); verdict < charter.Replaced {
 			return site.Revoked.New("parcel %s is signed with a revoked key of %s", l.Name(), l.From).In("Nothing of it was opened").
 				Then("do not use this medium; tell the administrator of %s by another way", v.Hier.Top)
+		}
+		if l.To == r.host.Self && !hier.Related(l.From, l.To) {
+			return site.Untrusted.New("parcel %s comes from %s, which is neither above nor below %s", l.Name(), l.From, l.To).
+				In("Nothing of it was opened").Then("ask the administrator of %s what it was sent for", l.From)
 		}
 		if err := label.Understood(); err != nil {
 			return err
@@ -466,6 +389,9 @@ func (r *Replicator) finish(ctx context.Context, before map[site.PackageID]int64
 		}
 	}
 	slices.Sort(rep.Installed)
+	if err := r.findOwed(ctx, mine, rep); err != nil {
+		return err
+	}
 	return r.host.View(func(v *host.View) error {
 		for id, n := range wants.Packages {
 			w, err := r.whereIs(v, id, n, mine)
@@ -479,16 +405,37 @@ func (r *Replicator) finish(ctx context.Context, before map[site.PackageID]int64
 	})
 }
 
+// findOwed lists the senders that have still to hear from this site. That their
+// parcels were applied just now is no condition: an earlier import may have been
+// ended before its receipt was written, and content may have come with a later
+// medium.
+func (r *Replicator) findOwed(ctx context.Context, mine []arrival, rep *Report) error {
+	for _, a := range mine {
+		from := a.label.From
+		if slices.Contains(rep.Senders, from) {
+			continue
+		}
+		owed, err := r.owes(ctx, from)
+		if err != nil {
+			return err
+		}
+		if owed {
+			rep.Senders = append(rep.Senders, from)
+		}
+	}
+	return nil
+}
+
 // whereIs says on which media of the parcels just seen the rest of a package is.
 func (r *Replicator) whereIs(v *host.View, id site.PackageID, missing int64, mine []arrival) (Waiting, error) {
 	w := Waiting{ID: id, Missing: missing}
 	for _, a := range mine {
 		for _, b := range a.label.Bundles {
-			k, ok, err := store.GetJSON[bundleKey](v.Tx, bundleKeyName(b.Digest))
+			k, ok, err := store.GetJSON[bundleKey](v.Tx, bundleKeyName(a.label.From, b.Digest))
 			if err != nil {
 				return w, err
 			}
-			if ok && k.Package == id && !r.taken[b.Digest] && !slices.Contains(w.Media, b.Medium) {
+			if ok && k.Package == id && !k.Taken && !slices.Contains(w.Media, b.Medium) {
 				w.Media, w.Parcel = append(w.Media, b.Medium), a.label.Name()
 			}
 		}

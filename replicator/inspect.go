@@ -19,6 +19,8 @@ type InspectOptions struct {
 	Words string // the ten words of the root that is trusted; empty: whatever the charter says
 	Files bool   // read and compare every file
 	Only  string // the name of one label; empty: all
+
+	Progress func(what string, done, total int64) // of the files that are read; may be nil
 }
 
 // An Inspection is what a label on a carrier says, and what can be told of it
@@ -63,7 +65,7 @@ func Inspect(ctx context.Context, c Carrier, opts InspectOptions) ([]Inspection,
 			if _, err := media.ParseLabelPath(name); err != nil || opts.Only != "" && !strings.HasSuffix(name, "/"+opts.Only) {
 				continue
 			}
-			one, err := trust.inspect(ctx, c, w, name, names, opts.Files)
+			one, err := trust.inspect(ctx, c, w, name, names, opts)
 			if errors.Is(err, site.MediumGone) || ctx.Err() != nil {
 				return list, err
 			}
@@ -141,7 +143,7 @@ func provedSites(chain charter.Chain, entries []journal.TrustEntry) map[site.Cod
 	return sites
 }
 
-func (t openedTrust) inspect(ctx context.Context, c Carrier, w site.Code, name string, names []string, files bool) (Inspection, error) {
+func (t openedTrust) inspect(ctx context.Context, c Carrier, w site.Code, name string, names []string, opts InspectOptions) (Inspection, error) {
 	want, _ := media.ParseLabelPath(name)
 	one := Inspection{Parcel: want.String(), Faults: []string{}}
 	msg, err := readSmall(c, w, name, media.MaxLabel)
@@ -170,15 +172,20 @@ func (t openedTrust) inspect(ctx context.Context, c Carrier, w site.Code, name s
 		return one, site.Revoked.New("parcel %s is signed with a revoked key", want)
 	}
 	one.Signature, one.Words = "good, by "+string(l.From), t.words
-	if files {
-		one.Files, err = checkFiles(ctx, c, w, l, names)
+	if opts.Files {
+		var done int64
+		one.Files, err = checkFiles(ctx, c, w, l, names, func(n int64) {
+			if done += n; opts.Progress != nil {
+				opts.Progress("Checking "+one.Parcel, done, one.Bytes)
+			}
+		})
 	}
 	return one, err
 }
 
 // checkFiles compares every file that the label names with its digest. Bundles
 // on other media are counted, not missed.
-func checkFiles(ctx context.Context, c Carrier, w site.Code, l media.Label, names []string) (string, error) {
+func checkFiles(ctx context.Context, c Carrier, w site.Code, l media.Label, names []string, add func(int64)) (string, error) {
 	want := map[string]media.File{media.BodyPath(l.Name()): l.Body}
 	elsewhere := map[string]bool{}
 	for _, s := range l.Segments {
@@ -208,7 +215,7 @@ func checkFiles(ctx context.Context, c Carrier, w site.Code, l media.Label, name
 		if size != file.Size {
 			err = site.Damaged.New("the size of %s is wrong", path)
 		} else {
-			_, err = io.Copy(io.Discard, media.Checked(f, file))
+			_, err = io.Copy(counter(add), media.Checked(f, file))
 		}
 		if closed := f.Close(); err == nil {
 			err = closed
@@ -225,4 +232,12 @@ func checkFiles(ctx context.Context, c Carrier, w site.Code, l media.Label, name
 		return fmt.Sprintf("%d good, %d on other media", good, away), nil
 	}
 	return fmt.Sprintf("%d good", good), nil
+}
+
+// counter is a writer that only counts.
+type counter func(n int64)
+
+func (c counter) Write(b []byte) (int, error) {
+	c(int64(len(b)))
+	return len(b), nil
 }

@@ -32,8 +32,8 @@ func (r *Replicator) sweep() error {
 }
 
 // tidyOutbox removes labels and bodies of parcels that have left, and the oldest
-// sealed bundles above the budget: all of them can be made again from the
-// library. What a parcel needs that has not left yet stays.
+// sealed bundles and segments above the budget: all of them can be made again
+// from the library and the logs. What a parcel needs that has not left yet stays.
 func (r *Replicator) tidyOutbox() error {
 	keep := map[string]bool{}
 	err := r.host.View(func(v *host.View) error {
@@ -98,7 +98,7 @@ func (r *Replicator) trimCache(keep map[string]bool) error {
 			return nil
 		}
 		digest, _, _ := strings.Cut(f.Name(), ".")
-		if keep[digest] || strings.Contains(f.Name(), ".seg.") {
+		if keep[digest] {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {

@@ -55,9 +55,14 @@ type OutFile struct {
 // segments, is sealed once. When Pack returns, everything is durable in the
 // outbox and the parcels have their numbers.
 func (r *Replicator) Pack(ctx context.Context, plans []Plan, opts PackOptions) ([]*Outgoing, error) {
+	var content int64
+	for _, plan := range plans {
+		content += plan.Bytes()
+	}
+	r.sealing.begin(content)
 	boxes := make([]*box, len(plans))
 	for i, plan := range plans {
-		b, err := r.load(ctx, plan, opts)
+		b, err := r.load(ctx, plan, len(plans) > 1, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +71,7 @@ func (r *Replicator) Pack(ctx context.Context, plans []Plan, opts PackOptions) (
 	if err := assign(boxes, opts); err != nil {
 		return nil, err
 	}
-	if err := r.number(boxes); err != nil {
+	if err := r.number(boxes, opts); err != nil {
 		return nil, err
 	}
 	out := make([]*Outgoing, len(boxes))
@@ -95,10 +100,13 @@ func (r *Replicator) Pack(ctx context.Context, plans []Plan, opts PackOptions) (
 
 // voidEarlier gives up parcels to the same site that were packed and never left.
 func voidEarlier(v *host.View, o *Outgoing) error {
-	for n := o.Number - 1; n > 0; n-- {
+	for n := o.Number - 1; n > 0 && n > o.Number-100; n-- {
 		p, err := outParcel(v, o.To, n)
-		if err != nil || p.State != StatePacked {
+		if err != nil {
 			return err
+		}
+		if p.State != StatePacked {
+			continue
 		}
 		p.State = StateVoid
 		if err := putParcel(v, p); err != nil {
@@ -115,12 +123,13 @@ type box struct {
 	bundles   []shipment
 	media     []int // by bundle
 	total     int   // media
+	receipt   media.Receipt
 	parcel    Parcel
 	label     media.Label
 	resumed   bool
 }
 
-func (r *Replicator) load(ctx context.Context, plan Plan, opts PackOptions) (*box, error) {
+func (r *Replicator) load(ctx context.Context, plan Plan, shared bool, opts PackOptions) (*box, error) {
 	b := &box{plan: plan, total: 1}
 	var link host.Link
 	err := r.host.View(func(v *host.View) (err error) {
@@ -130,7 +139,10 @@ func (r *Replicator) load(ctx context.Context, plan Plan, opts PackOptions) (*bo
 	if err != nil {
 		return nil, err
 	}
-	if b.stretches, err = r.stretches(plan); err != nil {
+	if b.receipt, err = r.receipt(plan.To); err != nil {
+		return nil, err
+	}
+	if b.stretches, err = r.stretches(plan, shared); err != nil {
 		return nil, err
 	}
 	limit := r.opts.BundleBytes
@@ -180,9 +192,10 @@ func assign(boxes []*box, opts PackOptions) error {
 }
 
 // signature names what a plan came to: an equal one finds the same parcel.
-func (b *box) signature() string {
+func (b *box) signature(opts PackOptions) string {
 	var s bytes.Buffer
-	fmt.Fprintf(&s, "%s %d %d\n", b.plan.To, b.plan.After, b.total)
+	fmt.Fprintf(&s, "%s %d %d %q %s\n", b.plan.To, b.plan.After, b.total, opts.Marking, opts.Priority)
+	fmt.Fprintf(&s, "%d %s %v %d %v\n", b.receipt.Applied, b.receipt.Label, b.receipt.Positions, b.receipt.Wants.Files, b.receipt.Wants.Digests)
 	for _, t := range b.stretches {
 		fmt.Fprintf(&s, "%s %d %d %d\n", t.LogID, t.Epoch, t.From, t.To)
 	}
@@ -195,7 +208,7 @@ func (b *box) signature() string {
 // number takes the next number for each parcel, durably, before anything is
 // written under it: a number leaves the site with one content or not at all. A
 // parcel that was packed and not yet finished keeps its number.
-func (r *Replicator) number(boxes []*box) error {
+func (r *Replicator) number(boxes []*box, opts PackOptions) error {
 	numbers := map[site.Code]int64{}
 	err := r.host.Update(func(v *host.View) error {
 		for _, b := range boxes {
@@ -207,13 +220,13 @@ func (r *Replicator) number(boxes []*box) error {
 			if err != nil {
 				return err
 			}
-			b.resumed = last.State == StatePacked && last.Plan == b.signature() && r.complete(last)
+			b.resumed = last.State == StatePacked && last.Plan == b.signature(opts) && r.complete(last)
 			if b.resumed {
 				b.parcel = last
 				continue
 			}
 			link.Sent = max(link.Sent, b.plan.After) + 1
-			b.parcel = Parcel{From: r.host.Self, To: b.plan.To, Number: link.Sent, After: b.plan.After, Plan: b.signature()}
+			b.parcel = Parcel{From: r.host.Self, To: b.plan.To, Number: link.Sent, After: b.plan.After, Plan: b.signature(opts)}
 			numbers[b.plan.To] = link.Sent
 			if err := v.PutLink(b.plan.To, link); err != nil {
 				return err
@@ -312,12 +325,13 @@ func (r *Replicator) writeNew(b *box, opts PackOptions) error {
 func (r *Replicator) fillRecord(b *box, secret [16]byte, label []byte, prio site.Priority) error {
 	p := &b.parcel
 	p.Label, p.State, p.Priority = site.DigestOf(label), StatePacked, prio
-	p.Secret = hex.EncodeToString(secret[:])
+	p.Secret, p.Confirms = hex.EncodeToString(secret[:]), b.receipt.Applied
 	p.By, p.Made = host.Operator(), site.Moment(r.host.Now())
 	p.Media, p.Entries = int64(b.total), b.plan.Entries
 	p.Bytes = int64(len(label)) + b.label.Body.Size
 	for _, s := range b.label.Segments {
 		p.Bytes, p.Files = p.Bytes+s.Size, p.Files+1
+		p.Bundles = append(p.Bundles, s.Digest)
 	}
 	for _, x := range b.label.Bundles {
 		p.Bytes, p.Files = p.Bytes+x.Size, p.Files+1
@@ -354,10 +368,6 @@ func (r *Replicator) writeBody(b *box, secret [16]byte) (file media.File, err er
 	if err != nil {
 		return file, err
 	}
-	receipt, err := r.receipt(b.plan.To)
-	if err != nil {
-		return file, err
-	}
 	f, err := os.Create(r.bodyPath(b.parcel.Name()))
 	if err != nil {
 		return file, err
@@ -368,7 +378,7 @@ func (r *Replicator) writeBody(b *box, secret [16]byte) (file media.File, err er
 	if err != nil {
 		return file, err
 	}
-	if err := r.fillBody(w, b, secret, receipt); err != nil {
+	if err := r.fillBody(w, b, secret); err != nil {
 		return file, err
 	}
 	if err := w.Close(); err != nil {
@@ -377,7 +387,7 @@ func (r *Replicator) writeBody(b *box, secret [16]byte) (file media.File, err er
 	return media.File{Digest: sum.Digest(), Size: sum.Size()}, f.Sync()
 }
 
-func (r *Replicator) fillBody(w io.Writer, b *box, secret [16]byte, receipt media.Receipt) error {
+func (r *Replicator) fillBody(w io.Writer, b *box, secret [16]byte) error {
 	bw := media.NewBodyWriter(w)
 	err := bw.Head(media.BodyHead{
 		Hierarchy: b.label.Hierarchy, From: b.label.From, To: b.label.To, Number: b.label.Number, After: b.label.After,
@@ -387,7 +397,7 @@ func (r *Replicator) fillBody(w io.Writer, b *box, secret [16]byte, receipt medi
 	if err != nil {
 		return err
 	}
-	if err := bw.Receipt(receipt); err != nil {
+	if err := bw.Receipt(b.receipt); err != nil {
 		return err
 	}
 	for _, t := range b.stretches {

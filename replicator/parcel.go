@@ -37,11 +37,13 @@ type Parcel struct {
 	Written   []string           `json:"written,omitempty"` // the media that were written and read back
 	Loads     []LoadRef          `json:"loads,omitempty"`
 	Positions []site.LogPosition `json:"positions,omitempty"` // reached with this parcel
-	Secret    string             `json:"secret"`
-	Plan      string             `json:"plan"` // what was planned: an equal plan resumes the parcel
-	Bundles   []site.Digest      `json:"bundles,omitempty"`
+	Confirms  int64              `json:"confirms,omitempty"`  // the destination's parcel that its receipt names
+	Secret    string             `json:"secret,omitempty"`
+	Plan      string             `json:"plan"`              // what was planned: an equal plan resumes the parcel
+	Bundles   []site.Digest      `json:"bundles,omitempty"` // and segments: what it needs of the outbox
 	Arrived   bool               `json:"arrived,omitempty"` // its entries were applied; content may still be missing
 	Hold      bool               `json:"hold,omitempty"`    // kept back by an operator
+	HeldBy    string             `json:"held_by,omitempty"` // by whom, and since when
 	Priority  site.Priority      `json:"priority,omitempty"`
 	By        string             `json:"by"`
 	Carrier   string             `json:"carrier,omitempty"`
@@ -86,6 +88,7 @@ type Arrival struct {
 	By      string      `json:"by"`
 	Bytes   int64       `json:"bytes"`
 	Created string      `json:"created"`
+	Loads   []LoadRef   `json:"loads,omitempty"` // the packages that its bundles are of
 }
 
 // The states of an arrival.
@@ -134,10 +137,15 @@ type bundleKey struct {
 	Codec   media.Codec    `json:"codec"`
 	Size    int64          `json:"size"`
 	From    site.Code      `json:"from"`
-	Number  int64          `json:"number"` // the parcel that announced it last
+	Number  int64          `json:"number"`          // the parcel that announced it last
+	Taken   bool           `json:"taken,omitempty"` // it was read to its end since
 }
 
-func bundleKeyName(d site.Digest) string { return "bundle/" + d.String() }
+// bundleKeyName names the record by who announced the bundle, too: what another
+// site says about it must not take its place.
+func bundleKeyName(from site.Code, d site.Digest) string {
+	return "bundle/" + string(from) + "/" + d.String()
+}
 
 // Find returns the record of a parcel, as it left or as it arrived.
 func Find(v *host.View, n site.ParcelName) (*Parcel, *Arrival, error) {
@@ -204,6 +212,9 @@ func (r *Replicator) MarkSent(n site.ParcelName) (bool, error) {
 		news = ok && p.State == StateCreated
 		if err != nil || !news {
 			return err
+		}
+		if p.Hold {
+			return p.heldFault("It is not marked as sent")
 		}
 		p.State, p.Sent = StateSent, site.Moment(r.host.Now())
 		return putParcel(v, p)

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -116,6 +117,9 @@ func reachable(v *host.View, to site.Code) error {
 	}
 	s, known := v.Hier.Sites[to]
 	switch {
+	case !known && v.Hier.Top == "":
+		return site.NoSuch.New("%s has not heard from its hierarchy yet", self).
+			In("Nothing was done").Then("fardel import    the first medium from above")
 	case !known:
 		return site.NoSuch.New("%s is not a member of the hierarchy", to).
 			Then("fardel site add %s.card    if it has been set up", to.Lower()).Then("fardel site list")
@@ -151,16 +155,12 @@ func (r *Replicator) base(v *host.View, to site.Code, link host.Link, rt Route, 
 			positions = link.Holds
 		}
 	case CarryAssumed:
-		n := link.Handed + 1 - rt.After
-		if n < 1 || (link.Handed+1)%rt.Baseline == 0 {
+		p, ok, err := assumed(v, to, rt)
+		if err != nil || !ok {
 			b.full = true
-			return b, nil
-		}
-		p, err := outParcel(v, to, n)
-		if err != nil {
 			return b, err
 		}
-		b.number, b.carried, b.horizon, positions = n, true, n, p.Positions
+		b.number, b.carried, b.horizon, positions = p.Number, true, p.Number, p.Positions
 	default:
 		b.number, positions = link.Confirmed, link.Holds
 	}
@@ -168,6 +168,22 @@ func (r *Replicator) base(v *host.View, to site.Code, link host.Link, rt Route, 
 		b.holds[p.LogID] = p.Position
 	}
 	return b, nil
+}
+
+// assumed returns the parcel that counts as arrived on a route without receipts:
+// the one that k others have followed. There is none in the beginning, nor when a
+// baseline is due.
+func assumed(v *host.View, to site.Code, rt Route) (Parcel, bool, error) {
+	list, err := Parcels(v, to)
+	if err != nil {
+		return Parcel{}, false, err
+	}
+	left := slices.DeleteFunc(list, func(p Parcel) bool { return p.State == StatePacked || p.State == StateVoid })
+	n := int64(len(left))
+	if n < rt.After || (n+1)%rt.Baseline == 0 {
+		return Parcel{}, false, nil
+	}
+	return left[n-rt.After], true, nil
 }
 
 // addRuns adds what the destination lacks of each log that it may have.
@@ -180,15 +196,31 @@ func (plan *Plan) addRuns(v *host.View, link host.Link, b base) error {
 		if !v.Hier.Carries(v.Host.Self, plan.To, l.LogID) {
 			continue
 		}
+		if head, err := v.Head(l.LogID); err != nil || len(head.Checkpoint) == 0 {
+			if err != nil {
+				return err
+			}
+			continue // rewound after a revocation: nothing proves what is left
+		}
 		has := b.holds[l.LogID]
 		if l.Site == plan.To {
 			// Its own log: only to a site that is known to have lost some of it.
 			has = positionOf(link.Holds, l.LogID)
-			if !b.full && !link.Fresh && (link.Heard == 0 || !older(has, l.Position)) {
+			if b.full || link.Fresh {
+				has = site.Position{}
+			} else if !link.Behind || !older(has, l.Position) {
+				// No entries, but the proof of how far it had come: if its
+				// state is older by now, that is how it notices.
+				plan.Runs = append(plan.Runs, Run{LogID: l.LogID, Epoch: l.Epoch, From: l.Size, To: l.Size})
 				continue
 			}
 		}
 		run := Run{LogID: l.LogID, Epoch: l.Epoch, To: l.Size}
+		if other, err := differs(v, run, has); err != nil {
+			return err
+		} else if other {
+			has = site.Position{}
+		}
 		if has.Epoch == l.Epoch {
 			run.From = min(has.Size, l.Size)
 		} else if has.Epoch > l.Epoch {
@@ -196,9 +228,6 @@ func (plan *Plan) addRuns(v *host.View, link host.Link, b base) error {
 		}
 		if run.From == run.To && !b.full {
 			continue
-		}
-		if err := plan.check(v, run, has); err != nil {
-			return err
 		}
 		plan.Runs = append(plan.Runs, run)
 		plan.Entries += run.To - run.From
@@ -222,19 +251,16 @@ func older(a, b site.Position) bool {
 	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Size < b.Size
 }
 
-// check refuses to build on a history that the destination has differently.
-func (plan *Plan) check(v *host.View, run Run, has site.Position) error {
+// differs reports whether the destination says that it holds another history than
+// stands here. Then nothing is built on it and all is told: the entries prove to
+// the destination who contradicts himself, if anybody does, and a lie about it
+// costs no more than their transport.
+func differs(v *host.View, run Run, has site.Position) (bool, error) {
 	if has.Epoch != run.Epoch || has.Size == 0 || has.Size > run.To {
-		return nil
+		return false, nil
 	}
 	root, err := v.RootAt(run.LogID, has.Size)
-	if err != nil || root == has.Root {
-		return err
-	}
-	return site.Conflict.New("%s holds another history of %s than %s does", plan.To, run.LogID, v.Host.Self).
-		In("Nothing was exported").
-		Then("compare by phone who holds the true one").
-		Then("fardel recover    at the site that was restored or copied")
+	return root != has.Root, err
 }
 
 // weigh looks for an entry in the run that is a reason to send.
@@ -349,7 +375,8 @@ func (l *Load) fill(h *host.Host, held map[site.Digest]bool, again bool, named m
 	l.Files = []Need{{p.Manifest, p.Listing}}
 	l.Bytes = p.Listing
 	err := h.EachFile(p.Manifest, p.Listing, func(d site.Digest, size int64) error {
-		if !again && (held[d] || named != nil && !named[d]) || d == p.Manifest {
+		// What it asks for by name it lacks, whatever it said before.
+		if d == p.Manifest || !again && (named == nil && held[d] || named != nil && !named[d]) {
 			return nil
 		}
 		l.Files, l.Bytes = append(l.Files, Need{d, size}), l.Bytes+size
@@ -392,7 +419,7 @@ func (r *Replicator) heldBy(v *host.View, peer map[site.PackageID]site.ContentBo
 		if err != nil {
 			return nil, err
 		}
-		if err := r.host.EachFile(m, size, func(d site.Digest, _ int64) error { set[d] = true; return nil }); err != nil {
+		if err := r.host.EachFile(m, size, func(d site.Digest, _ int64) error { set[d] = true; return nil }); err != nil && !errors.Is(err, host.ErrManifest) {
 			return nil, err
 		}
 	}

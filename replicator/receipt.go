@@ -2,7 +2,6 @@ package replicator
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -101,6 +100,22 @@ func (r *Replicator) receipt(to site.Code) (media.Receipt, error) {
 	return rec, err
 }
 
+// owes reports whether a peer has still to hear what became of its parcels: the
+// last one was applied after our last parcel was made, or something else has
+// happened here since.
+func (r *Replicator) owes(ctx context.Context, to site.Code) (bool, error) {
+	var link host.Link
+	err := r.host.View(func(v *host.View) (err error) {
+		link, err = v.Link(to)
+		return err
+	})
+	if err != nil || link.Told < link.Applied {
+		return err == nil, err
+	}
+	plan, err := r.Waiting(ctx, to)
+	return plan.Active, err
+}
+
 // accept takes in what a peer's parcel says of its own state, as part of the
 // transaction that applies the parcel. Receipts only ever move forward: an older
 // parcel changes nothing.
@@ -109,8 +124,17 @@ func (r *Replicator) accept(v *host.View, head media.BodyHead, rec media.Receipt
 	if err != nil || head.Number < link.Heard {
 		return err
 	}
+	if rec.Applied-link.Sent > maxForgotten {
+		return site.Untrusted.New("parcel %s-%s-%06d says that %d parcels of this site were applied; it has made %d", head.From, head.To, head.Number, rec.Applied, link.Sent).
+			In("Nothing of it was applied").Then("ask the administrator of %s what happened there", head.From)
+	}
 	link.Heard = head.Number
-	link.Holds = rec.Positions
+	if err := v.Heard(&link, rec.Positions); err != nil {
+		return err
+	}
+	if link.Behind, err = behind(v, head.From, rec.Positions); err != nil {
+		return err
+	}
 	link.Confirmed = rec.Applied
 	link.Missing, link.Wants = rec.Wants.Files, rec.Wants.Digests
 	link.Receipts, link.Codecs = head.Receipts, head.Speaks.Codecs
@@ -121,42 +145,21 @@ func (r *Replicator) accept(v *host.View, head media.BodyHead, rec media.Receipt
 	if err := v.PutLink(head.From, link); err != nil {
 		return err
 	}
-	if err := r.compareOwn(v, head.From, rec.Positions); err != nil {
-		return err
-	}
 	return confirm(v, head.From, rec)
 }
 
-// compareOwn looks at what the peer holds of this site's own logs. More than
-// there is here means that this state came out of a backup; something else means
-// that there are two of this site.
-func (r *Replicator) compareOwn(v *host.View, peer site.Code, positions []site.LogPosition) error {
-	for _, p := range positions {
-		if p.Site != v.Host.Self {
-			continue
-		}
-		have, err := v.Position(p.LogID)
-		if err != nil {
-			return err
-		}
-		switch {
-		case older(have, p.Position):
-			if err := v.Fence(fmt.Sprintf("%s holds more of %s than this site does", peer, p.LogID), p); err != nil {
-				return err
-			}
-		case have.Epoch == p.Epoch && p.Size > 0:
-			root, err := v.RootAt(p.LogID, p.Size)
-			if err != nil {
-				return err
-			}
-			if root != p.Root {
-				if err := v.Fence(fmt.Sprintf("%s holds another history of %s: this site was copied or restored", peer, p.LogID), p); err != nil {
-					return err
-				}
-			}
+// behind reports whether a peer says of its own logs that it holds less than is
+// held here once its parcel is applied: it has lost something. It is asked at
+// that moment alone. Entries that come later, by another way, show nothing.
+func behind(v *host.View, peer site.Code, positions []site.LogPosition) (bool, error) {
+	for _, name := range []site.LogName{site.Decisions, site.Observations} {
+		id := site.LogID{Site: peer, Log: name}
+		have, err := v.Position(id)
+		if err != nil || older(positionOf(positions, id), have) {
+			return err == nil, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // confirm moves the parcels that the receipt covers.
@@ -258,6 +261,7 @@ func (r *Replicator) handOver(v *host.View, p *Parcel) (site.Entry, error) {
 		return site.Entry{}, err
 	}
 	link.Handed, link.Carried = p.Number, p.Positions
+	link.Told = max(link.Told, p.Confirms)
 	if err := v.PutLink(p.To, link); err != nil {
 		return site.Entry{}, err
 	}
@@ -265,15 +269,7 @@ func (r *Replicator) handOver(v *host.View, p *Parcel) (site.Entry, error) {
 		p.State = StateAssumed
 	}
 	for _, l := range p.Loads {
-		key := carriedKey(p.To, l.ID)
-		old, _, err := store.GetJSON[carried](v.Tx, key)
-		if err != nil {
-			return site.Entry{}, err
-		}
-		if old.Source == l.Source && old.Generation >= l.Generation {
-			continue
-		}
-		if err := store.PutJSON(v.Tx, key, carried{l.Source, l.Generation, p.Number}); err != nil {
+		if err := r.carry(v, p, l); err != nil {
 			return site.Entry{}, err
 		}
 	}
@@ -281,4 +277,21 @@ func (r *Replicator) handOver(v *host.View, p *Parcel) (site.Entry, error) {
 		From: p.From, To: p.To, Number: p.Number, Label: p.Label, By: p.By, Files: p.Files, Bytes: p.Bytes,
 		Medium: strings.Join(p.Written, ", "), Outcome: string(p.State),
 	})
+}
+
+// carry remembers which parcel first carried a version. On a route without
+// receipts, a version that enough parcels have carried since counts as held when
+// the next one takes its place: the next update can be small.
+func (r *Replicator) carry(v *host.View, p *Parcel, l LoadRef) error {
+	key := carriedKey(p.To, l.ID)
+	old, _, err := store.GetJSON[carried](v.Tx, key)
+	if err != nil || old.Source == l.Source && old.Generation >= l.Generation {
+		return err
+	}
+	if rt := r.route(p.To); rt.Carry == CarryAssumed && old.Source > 0 && old.Number <= p.Number-rt.After {
+		if err := v.Assume(p.To, l.ID, old.Source, old.Generation); err != nil {
+			return err
+		}
+	}
+	return store.PutJSON(v.Tx, key, carried{l.Source, l.Generation, p.Number})
 }

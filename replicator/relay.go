@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"fardel/media"
 	"fardel/site"
@@ -27,7 +28,7 @@ func (r *Replicator) relay(ctx context.Context, c Carrier, a arrival, extra map[
 		}
 		return nil
 	})
-	if err != nil || hop == "" || hop == a.writer {
+	if err != nil || hop == "" || slices.Contains(a.writers, hop) {
 		pr.Fault = foreign
 		return err
 	}
@@ -35,14 +36,17 @@ func (r *Replicator) relay(ctx context.Context, c Carrier, a arrival, extra map[
 		pr.Outcome = Already
 		return err
 	}
+	if !opts.DryRun {
+		if err := r.relayRoom(l); err != nil {
+			pr.Fault = site.AsFault(err) // the other parcels of the medium have room
+			return nil
+		}
+		if err := r.copyRelay(ctx, c, a); err != nil {
+			return err
+		}
+	}
 	pr.Outcome = Relayed
-	if opts.DryRun {
-		return nil
-	}
-	if err := r.relayRoom(l); err != nil {
-		return err
-	}
-	return r.copyRelay(ctx, c, a)
+	return nil
 }
 
 func (r *Replicator) relayRoom(l media.Label) error {
@@ -63,7 +67,7 @@ func (r *Replicator) relayRoom(l media.Label) error {
 		if err != nil {
 			return err
 		}
-		limit = have + free/5
+		limit = (have + free) / 5
 	}
 	if have+need > limit {
 		return site.NoSpace.New("parcel %s on its way to %s needs %d bytes; parcels on their way may take %d here and take %d", l.Name(), l.To, need, limit, have).
@@ -97,15 +101,19 @@ func (r *Replicator) copyRelay(ctx context.Context, c Carrier, a arrival) error 
 		}
 		part := dst + ".part"
 		_ = os.Remove(part) // of an interrupted copy
-		err := copyChecked(c, a.writer, name, file, part)
-		if isAbsent(err) && name != media.BodyPath(l.Name()) {
+		err := copyChecked(c, a.writers, name, file, part)
+		if isAbsent(err) && name == media.BodyPath(l.Name()) {
+			return site.Damaged.New("parcel %s lacks its body", l.Name()).In("Nothing of it was copied").
+				Then("look for the rest of the medium, or ask %s to export again", l.From)
+		}
+		if isAbsent(err) {
 			continue
 		}
 		if err == nil {
-			err = host.CopyFile(dst, part, 0o600)
+			err = publish(part, dst)
 		}
-		if err = errors.Join(err, removeQuiet(part)); err != nil {
-			return err
+		if err != nil {
+			return errors.Join(err, removeQuiet(part))
 		}
 	}
 	label := box.path(l.From, media.LabelPath(l.Name()))
@@ -113,6 +121,21 @@ func (r *Replicator) copyRelay(ctx context.Context, c Carrier, a arrival) error 
 		return err
 	}
 	return host.WriteFile(label, a.msg, 0o600)
+}
+
+// publish gives a file that was written beside it its name, durably.
+func publish(part, dst string) error {
+	f, err := os.OpenFile(part, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(part, dst); err != nil {
+		return err
+	}
+	return host.SyncDir(filepath.Dir(dst))
 }
 
 func removeQuiet(path string) error {
@@ -130,7 +153,10 @@ func (r *Replicator) relayDone(n site.ParcelName) (bool, error) {
 	err := r.host.View(func(v *host.View) error {
 		log := site.LogID{Site: n.To, Log: site.Observations}
 		_, _, ok, err := v.Latest(log, site.KindImport, n.String())
-		done = ok
+		if done = ok; done || err != nil {
+			return err
+		}
+		_, done, err = handedOn(v, n)
 		return err
 	})
 	return done, err
@@ -142,6 +168,7 @@ type RelayedParcel struct {
 	Label media.Label
 	Files []OutFile
 	Bytes int64
+	Gone  bool // it went on from here before, and may have been lost
 }
 
 // Relays returns the parcels on their way through this site whose next hop, or
@@ -169,7 +196,12 @@ func (r *Replicator) Relays(to site.Code) ([]RelayedParcel, error) {
 			continue
 		}
 		var hop site.Code
-		err = r.host.View(func(v *host.View) error { hop = v.Hier.NextHop(r.host.Self, name.To); return nil })
+		gone := false
+		err = r.host.View(func(v *host.View) (err error) {
+			hop = v.Hier.NextHop(r.host.Self, name.To)
+			gone, _, err = handedOn(v, name)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -181,6 +213,7 @@ func (r *Replicator) Relays(to site.Code) ([]RelayedParcel, error) {
 			return nil, err
 		}
 		if ok {
+			p.Gone = gone
 			out = append(out, p)
 		}
 	}

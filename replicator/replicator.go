@@ -37,7 +37,7 @@ type Options struct {
 	RelayBytes  int64                    // parcels of others that wait here; 0 means 20 % of the volume
 	Receipts    string                   // medium, network, code or never
 	Route       func(to site.Code) Route // nil: CarryAll for all
-	Workers     int                      // 0: one per processor
+	Workers     int                      // 0: one per processor, up to four: each takes 12 MiB and more
 	Progress    host.Progress
 }
 
@@ -56,8 +56,9 @@ type Replicator struct {
 	host  *host.Host
 	opts  Options
 	held  heldCache
-	wants *host.Wants          // what was missing when the logs were last settled
-	taken map[site.Digest]bool // bundles that this process has read to their end
+	wants *host.Wants // what was missing when the logs were last settled
+
+	sealing, importing job
 }
 
 // New returns a replicator for the site.
@@ -72,7 +73,7 @@ func New(h *host.Host, opts Options) (*Replicator, error) {
 		opts.Receipts = "medium"
 	}
 	if opts.Workers <= 0 {
-		opts.Workers = runtime.GOMAXPROCS(0)
+		opts.Workers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	if opts.Route == nil {
 		opts.Route = func(site.Code) Route { return Route{} }
@@ -85,7 +86,7 @@ func New(h *host.Host, opts Options) (*Replicator, error) {
 			return nil, fmt.Errorf("the state folder: %w", err)
 		}
 	}
-	r := &Replicator{host: h, opts: opts}
+	r := &Replicator{host: h, opts: opts, sealing: job{name: "Sealing", tell: opts.Progress}, importing: job{name: "Importing", tell: opts.Progress}}
 	return r, r.sweep()
 }
 

@@ -1,7 +1,7 @@
 package replicator
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -93,8 +93,8 @@ func whole(f Need) media.Item {
 	return media.Item{Kind: media.Whole, Digest: f.Digest, Size: f.Size, Length: f.Size}
 }
 
-// sealBundle seals items into one bundle, reads it back to the end, and records
-// it. What was sealed before, and still lies in the outbox, is used again.
+// sealBundle seals items into one bundle, which is opened again on the way to its
+// end, and records it. What was sealed before, and still lies in the outbox, is used again.
 func (r *Replicator) sealBundle(ctx context.Context, items []media.Item, codec media.Codec) (sealed, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "bundle 1 %s %s\n", codec, r.host.Me.Sealing)
@@ -105,6 +105,7 @@ func (r *Replicator) sealBundle(ctx context.Context, items []media.Item, codec m
 	}
 	key := fmt.Sprintf("sealed/%x", h.Sum(nil))
 	if s, ok, err := r.findSealed(key, func(s sealed) string { return media.BundlePath(s.Digest, codec) }); ok || err != nil {
+		r.sealing.add(bytes)
 		return s, err
 	}
 	secret, to, err := newKey(r.host.Me.Sealing)
@@ -113,22 +114,20 @@ func (r *Replicator) sealBundle(ctx context.Context, items []media.Item, codec m
 	}
 	s := sealed{Key: secret, Codec: codec}
 	err = r.spool(bytes, func(w io.Writer) error {
-		bw, err := media.NewBundleWriter(w, codec, to, r.opts.Workers)
+		bw, err := media.NewProvedBundle(w, codec, secret, to, r.opts.Workers)
 		if err != nil {
 			return err
 		}
 		for _, it := range items {
-			if err := r.addItem(ctx, bw, it); err != nil {
-				return err
+			if err = r.addItem(ctx, bw, it); err != nil {
+				break
 			}
 		}
-		s.Plain, err = bw.Close()
-		return err
+		var proved error
+		s.Plain, proved = bw.Close()
+		return r.wordSealing(ctx, items, cmp.Or(err, proved))
 	}, &s, func() string { return media.BundlePath(s.Digest, codec) })
 	if err != nil {
-		return s, err
-	}
-	if err := r.proveBundle(s, codec); err != nil {
 		return s, err
 	}
 	return s, r.host.Store.Update(func(tx *store.Tx) error { return store.PutJSON(tx, key, s) })
@@ -144,41 +143,23 @@ func (r *Replicator) addItem(ctx context.Context, bw *media.BundleWriter, it med
 		return err
 	}
 	defer f.Close()
-	err = bw.Add(it, io.NewSectionReader(f, it.Offset, it.Length))
-	if errors.Is(err, site.Damaged) {
-		return site.StateDamaged.New("the file %s in the library is damaged", it.Digest.Short()).
-			In("Nothing was exported").Then("fardel library verify").Because(err)
-	}
-	r.opts.Progress("Sealing", it.Length, 0)
-	return err
+	return bw.Add(it, r.sealing.reading(io.NewSectionReader(f, it.Offset, it.Length)))
 }
 
-// proveBundle decodes a bundle from the outbox to its end: what cannot be read
-// back is never handed out.
-func (r *Replicator) proveBundle(s sealed, codec media.Codec) error {
-	f, err := os.Open(r.outbox(media.BundlePath(s.Digest, codec)))
-	if err != nil {
+// wordSealing says what it means that a bundle cannot be opened again: a file in
+// the library was damaged, or else this program is wrong.
+func (r *Replicator) wordSealing(ctx context.Context, items []media.Item, err error) error {
+	if !errors.Is(err, site.Damaged) {
 		return err
 	}
-	defer f.Close()
-	br, err := media.OpenBundle(bufio.NewReaderSize(f, 1<<20), s.file(), codec, s.Key, s.Plain)
-	if err != nil {
-		return err
-	}
-	defer br.Close()
-	for {
-		_, data, err := br.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err == nil {
-			_, err = io.Copy(io.Discard, data)
-		}
-		if err != nil {
-			return site.Internal.New("a bundle that was just sealed cannot be read back: %v", err).
-				In("Nothing was exported").Because(err)
+	for _, it := range items {
+		if worse := r.host.Library.Verify(ctx, it.Digest); errors.Is(worse, site.Damaged) {
+			return site.StateDamaged.New("the file %s in the library is damaged", it.Digest.Short()).
+				In("Nothing was exported").Then("fardel library verify").Because(worse)
 		}
 	}
+	return site.Internal.New("a bundle that was just sealed cannot be read back: %v", err).
+		In("Nothing was exported").Because(err)
 }
 
 // spool writes a sealed file into the outbox under the name that its digest

@@ -14,13 +14,28 @@ import (
 	"filippo.io/age"
 )
 
-// Runs of entries above inlineBytes go into segments. Segments end at multiples
-// of segmentEntries, so that destinations which lack different stretches of a
-// log share those in the middle.
+// Runs of entries above inlineBytes go into segments, and those that several
+// destinations may share already above sharedBytes.
+//
+// A segment holds a power of two of entries, from smallestSegment up to
+// largestSegment, and begins at a multiple of that: so the runs of destinations
+// that have come to different places of a log end in the same segments, and one
+// more entry makes a small segment new, not a large one.
 const (
-	inlineBytes    = 64 << 10
-	segmentEntries = 8192
+	inlineBytes     = 64 << 10
+	sharedBytes     = 2 << 10
+	smallestSegment = 128
+	largestSegment  = 8192
 )
+
+// segmentEnd returns where the segment that begins at an entry ends.
+func segmentEnd(from, to int64) int64 {
+	n := int64(smallestSegment)
+	for n < largestSegment && from%(2*n) == 0 && from+2*n <= to {
+		n *= 2
+	}
+	return min(to, from-from%smallestSegment+n)
+}
 
 func newKey(sealing charter.Sealing) (string, age.Recipient, error) {
 	secret, public, err := media.NewKey(string(sealing))
@@ -39,8 +54,14 @@ type stretch struct {
 	inline     int64 // index of the first entry that stands in the body
 }
 
-// stretches turns the runs of a plan into segments and lines.
-func (r *Replicator) stretches(plan Plan) ([]stretch, error) {
+// stretches turns the runs of a plan into segments and lines. If segments may be
+// shared, a run begins a little earlier, with entries that the destination
+// compares with its own, so that it begins with a segment of others.
+func (r *Replicator) stretches(plan Plan, shared bool) ([]stretch, error) {
+	limit := int64(inlineBytes)
+	if shared {
+		limit = sharedBytes
+	}
 	var out []stretch
 	for _, run := range plan.Runs {
 		s := stretch{Run: run, inline: run.From}
@@ -49,15 +70,19 @@ func (r *Replicator) stretches(plan Plan) ([]stretch, error) {
 			head, err := v.Head(run.LogID)
 			s.checkpoint = head.Checkpoint
 			if err == nil {
-				small, err = fitsInline(v, run)
+				small, err = fits(v, run, limit)
 			}
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
+		if !small && shared {
+			s.From -= s.From % smallestSegment
+			s.inline = s.From
+		}
 		for !small && s.inline < run.To {
-			end := min(run.To, (s.inline/segmentEntries+1)*segmentEntries)
+			end := segmentEnd(s.inline, run.To)
 			seg, err := r.segment(Run{run.LogID, run.Epoch, s.inline, end})
 			if err != nil {
 				return nil, err
@@ -69,11 +94,11 @@ func (r *Replicator) stretches(plan Plan) ([]stretch, error) {
 	return out, nil
 }
 
-func fitsInline(v *host.View, run Run) (bool, error) {
+func fits(v *host.View, run Run, limit int64) (bool, error) {
 	var bytes int64
 	stop := fmt.Errorf("too large")
 	err := v.Lines(run.LogID, run.From, run.To, func(_ int64, line []byte) error {
-		if bytes += int64(len(line)) + 1; bytes > inlineBytes {
+		if bytes += int64(len(line)) + 1; bytes > limit {
 			return stop
 		}
 		return nil
