@@ -38,10 +38,11 @@ check: ## format, vet, layers, and staticcheck where it can be had
 	     test "$${FARDEL_REQUIRE_TOOLS:-}" != 1; fi
 	@echo 'check: good'
 
-demo: ## two sites, a stick, a parcel and a receipt in a temporary folder
+demo: ## three sites, a stick, parcels and receipts in a temporary folder
 	@$(GO) run ./cmd/fardel demo
 
-bench: ## all benchmarks
+bench: ## export and import beside cp and tar | zstd | age, then all benchmarks
+	@$(GO) run ./fixtures/bench $(BENCH)
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
 
 sweep: ## the long fault tests: cut or fail at every single operation

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,6 +54,8 @@ type exportJob struct {
 	all    bool
 	full   bool
 	pack   replicator.PackOptions
+
+	removed []string // parcels that were taken off the medium
 }
 
 func runExport(ctx context.Context, env *Env, in *Input) (Result, error) {
@@ -68,6 +71,9 @@ func runExport(ctx context.Context, env *Env, in *Input) (Result, error) {
 			res, err = job.preview(ctx)
 			return err
 		}
+		if err := env.mayWrite("Nothing was written"); err != nil {
+			return err
+		}
 		res, err = job.run(ctx)
 		return err
 	})
@@ -75,10 +81,23 @@ func runExport(ctx context.Context, env *Env, in *Input) (Result, error) {
 	return res, err
 }
 
+// mayWrite refuses to touch media where the administrator has said that no byte
+// is ever written to one.
+func (e *Env) mayWrite(state string) error {
+	if e.Config.Receipts != "code" && e.Config.Receipts != "never" {
+		return nil
+	}
+	f := site.Gated.New("this site writes nothing onto media: receipts = %q", e.Config.Receipts).In("%s", state)
+	if e.Config.Receipts == "code" {
+		f.Then("fardel receipt show PARCEL    gives the code to be read aloud")
+	}
+	return f.Then("change receipts in %s, if the administrator agrees", e.ConfigPath)
+}
+
 // where finds out for which sites, and onto what.
 func (j *exportJob) where(ctx context.Context, in *Input) (err error) {
 	args := in.Args
-	if n := len(args); n > 0 && (looksLikePath(args[n-1]) || isFolder(args[n-1])) {
+	if n := len(args); n > 0 && (j.all || looksLikePath(args[n-1]) || n > 1 && j.noSite(args[n-1]) || isFolder(args[n-1])) {
 		j.dest, args = args[n-1], args[:n-1]
 	}
 	for _, a := range args {
@@ -109,7 +128,7 @@ func (j *exportJob) where(ctx context.Context, in *Input) (err error) {
 		}
 	}
 	if j.dest == "" && j.images == "" && !in.Bool("dry-run") {
-		j.dest, err = oneMedium(ctx)
+		j.dest, err = j.oneMedium(ctx)
 	}
 	return err
 }
@@ -121,20 +140,65 @@ func isFolder(word string) bool {
 	return err == nil && info.IsDir() && !site.Code(word).Valid()
 }
 
+// noSite reports whether a word that could be a code in lower case is none.
+func (j *exportJob) noSite(word string) bool {
+	known := site.Code(word).Valid()
+	_ = j.h.View(func(v *host.View) error {
+		_, ok := v.Hier.Sites[site.Code(strings.ToUpper(word))]
+		known = known || ok
+		return nil
+	})
+	return !known
+}
+
 // everyone lists the sites next to this one.
 func (j *exportJob) everyone() error {
-	return j.h.View(func(v *host.View) error {
+	err := j.h.View(func(v *host.View) error {
 		j.to = v.Hier.Children(j.h.Self)
 		if p := v.Parent(); p != "" {
 			j.to = append(j.to, p)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return j.leaveOutHeld()
+}
+
+// leaveOutHeld takes those sites off the list for which an operator holds a
+// parcel, unless there is no other: then the export itself says why not.
+func (j *exportJob) leaveOutHeld() error {
+	var rest []site.Code
+	var held []replicator.Parcel
+	err := j.h.View(func(v *host.View) error {
+		for _, c := range j.to {
+			p, yes, err := replicator.Holding(v, c)
+			if err != nil {
+				return err
+			}
+			if !yes {
+				rest = append(rest, c)
+			} else {
+				held = append(held, p)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(rest) == 0 {
+		return err
+	}
+	for _, p := range held {
+		j.env.Warn("Nothing is exported for %s: parcel %s is held by %s.", p.To, p.Name(), p.HeldBy)
+		j.env.Next("fardel parcel release %s    if it may leave", p.Name())
+	}
+	j.to = rest
+	return nil
 }
 
 // oneMedium returns the removable medium that is plugged in, if there is one.
-func oneMedium(ctx context.Context) (string, error) {
-	all, err := courier.Mounted(ctx)
+func (j *exportJob) oneMedium(ctx context.Context) (string, error) {
+	all, err := j.env.mounted(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -149,11 +213,23 @@ func oneMedium(ctx context.Context) (string, error) {
 	}
 	if len(found) == 0 {
 		return "", site.NoMedium.New("no removable medium that can be written was found").
-			In("I looked at: %s. Nothing was done", strings.Join(courier.Roots(), ", ")).
-			Then("plug in the medium and run again, or name a path: fardel export FLD /path")
+			In("I looked at: %s. Nothing was done", strings.Join(j.env.Config.Media, ", ")).
+			Then("plug in the medium and run again, or name a path: fardel export %s /path", j.who())
 	}
 	return "", site.NoMedium.New("there are %d removable media: %s", len(found), strings.Join(found, ", ")).
-		In("Nothing was done").Then("name one: fardel export FLD %s", found[0])
+		In("Nothing was done").Then("name one: fardel export %s %s", j.who(), found[0])
+}
+
+// who returns the destinations as they are typed.
+func (j *exportJob) who() string {
+	if j.all {
+		return "--all"
+	}
+	words := make([]string, len(j.to))
+	for i, c := range j.to {
+		words[i] = string(c)
+	}
+	return strings.Join(words, " ")
 }
 
 // run exports for real.
@@ -182,7 +258,7 @@ func (j *exportJob) run(ctx context.Context) (Result, error) {
 		return nil, err
 	}
 	if len(s.Parcels)+len(s.Relays) == 0 {
-		return exportResult{Nothing: true}, nil
+		return exportResult{Nothing: true, Removed: j.removed}, nil
 	}
 	load := loadOf(j.h.Self, s)
 	if j.images != "" {
@@ -218,6 +294,7 @@ func (j *exportJob) assign(slots []replicator.Slot) (int, error) {
 func (j *exportJob) toMedia(ctx context.Context, s *replicator.Shipment, load courier.Load) (Result, error) {
 	total := mediaCount(s)
 	res := newExportResult(s, j.dest, total)
+	res.Removed = j.removed
 	for n := j.firstUnwritten(s, total); n <= total; n++ {
 		if n > 1 {
 			if err := j.nextMedium(ctx, s, n, total); err != nil {
@@ -243,7 +320,7 @@ func (j *exportJob) toMedia(ctx context.Context, s *replicator.Shipment, load co
 		j.env.Warn("%s could not be read back past the system's memory: the bytes were compared, but perhaps not those on the medium.", j.dest)
 	}
 	j.env.Next("fardel media eject %s", j.dest)
-	return res, nil
+	return res.finished(), nil
 }
 
 func mediumName(n, total int, path string) string {
@@ -276,8 +353,15 @@ func (j *exportJob) nextMedium(ctx context.Context, s *replicator.Shipment, n, t
 			return site.NoMedium.New("%s still holds another medium of this export than %d of %d", j.dest, n, total).
 				In("The media written so far are good").Then("plug in an empty medium and run the same command again")
 		}
-		fmt.Fprintf(j.env.Stderr, "Medium %d of %d: plug it in at %s and press Enter. ", n, total, j.dest)
-		if _, err := bufio.NewReader(j.env.Stdin).ReadString('\n'); err != nil {
+		j.env.Progress().Done()
+		j.env.meter.interrupt(func() {
+			fmt.Fprintf(j.env.Stderr, "Medium %d of %d is good. Plug in medium %d at %s and press Enter. ", n-1, total, n, j.dest)
+		})
+		_, err := await(ctx, func() (string, error) { return bufio.NewReader(j.env.Stdin).ReadString('\n') })
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
 			return site.Interrupted.New("no further medium was given").In("The media written so far are good").Then("run the same command again to go on")
 		}
 	}
@@ -302,10 +386,15 @@ func (j *exportJob) holdsOther(s *replicator.Shipment, n int) bool {
 }
 
 func (j *exportJob) writeOne(ctx context.Context, load courier.Load) (fromMedium bool, err error) {
-	if err := courier.Write(ctx, j.dest, load, phase(j.env, "Writing")); err != nil {
-		return false, err
+	err = courier.Write(ctx, j.dest, load, phase(j.env, "Writing"))
+	if err == nil {
+		fromMedium, err = courier.ReadBack(ctx, j.dest, load, phase(j.env, "Checking"))
 	}
-	return courier.ReadBack(ctx, j.dest, load, phase(j.env, "Checking"))
+	if errors.Is(err, site.NoMedium) { // it was there when we began
+		err = site.MediumGone.New("%s went away before it was written", j.dest).In("Nothing is half-done").
+			Then("plug it in and run the same command again: it continues").Because(err)
+	}
+	return fromMedium, err
 }
 
 // phase shows one of the courier's jobs as one bar.
@@ -344,7 +433,7 @@ func (j *exportJob) toImages(ctx context.Context, s *replicator.Shipment, load c
 			return nil, err
 		}
 	}
-	return res, nil
+	return res.finished(), nil
 }
 
 // tidy removes this site's own parcels from a returned medium once receipts have
@@ -358,13 +447,21 @@ func (j *exportJob) tidy() error {
 	if i < 0 {
 		return nil
 	}
+	c, err := courier.OpenCarrier(j.dest)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	gone, names, err := j.r.Confirmed(contents.Folders[i].Labels, func(name string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(j.dest, filepath.FromSlash(media.Dir(j.h.Self)), filepath.FromSlash(name)))
+		return c.ReadFile(j.h.Self, name, media.MaxLabel)
 	})
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	j.env.Warn("Removed from %s: %s, confirmed by receipt.", j.dest, parcelNames(gone))
+	j.env.Note("Removing from %s what receipts have confirmed: %s.", j.dest, parcelNames(gone))
+	for _, n := range gone {
+		j.removed = append(j.removed, n.String())
+	}
 	return courier.RemoveOwn(j.dest, j.h.Self, names)
 }
 

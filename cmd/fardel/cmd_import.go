@@ -109,7 +109,7 @@ func runImport(ctx context.Context, env *Env, in *Input) (Result, error) {
 		return worst(faults)
 	})
 	env.Progress().Done()
-	if len(res) == 0 {
+	if len(res) == 0 || err != nil && len(res) == 1 && len(res[0].Parcels) == 0 {
 		return nil, err
 	}
 	return res, err
@@ -139,7 +139,7 @@ func carriers(ctx context.Context, env *Env, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
 	}
-	all, err := courier.Mounted(ctx)
+	all, err := env.mounted(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func carriers(ctx context.Context, env *Env, args []string) ([]string, error) {
 			In("Nothing was read or changed").Then("check that it is the right medium")
 	}
 	return nil, site.NoMedium.New("no removable medium found").
-		In("I looked at: %s (%s)", strings.Join(courier.Roots(), ", "), Count(int64(len(all)), "mount")).
+		In("I looked at: %s (%s)", strings.Join(env.Config.Media, ", "), Count(int64(len(all)), "mount")).
 		Then("plug in the medium and run again, or give a path: fardel import /path")
 }
 
@@ -184,7 +184,11 @@ func (j *importJob) run(ctx context.Context, path string) (*importedMedium, erro
 		return nil, errors.Join(err, c.Close())
 	}
 	one := newImportedMedium(path, rep, j.opts.DryRun)
-	if j.opts.DryRun {
+	if err != nil {
+		one.spoken = site.AsFault(err).Error()
+	}
+	one.broken = ctx.Err() != nil || errors.Is(err, site.MediumGone) || errors.Is(err, site.StateDamaged)
+	if j.opts.DryRun || one.broken {
 		return one, err
 	}
 	one.Code, one.Receipt = j.answer(ctx, path, rep)
@@ -274,8 +278,7 @@ func runExchange(ctx context.Context, env *Env, in *Input) (Result, error) {
 			return err
 		}
 		if env.Config.Receipts == "code" || env.Config.Receipts == "never" {
-			return site.NotAllowed.New("this site writes nothing onto media (receipts = %s)", env.Config.Receipts).
-				In("The import is done; nothing was exported")
+			return env.mayWrite("The import is done; nothing was exported")
 		}
 		back := &exportJob{env: env, h: h, r: r, dest: paths[0], all: true}
 		if err := back.everyone(); err != nil {

@@ -61,7 +61,7 @@ func (r initResult) Text(w *Printer) {
 	if r.Parent != "" {
 		purpose = "carry this to the administrator of the top site"
 	}
-	w.Fields([2]string{"Site card", r.Card + "    " + purpose}, [2]string{"Root", r.Words + "    compare by phone"})
+	w.Fields([2]string{"Site card", r.Card + "\n" + purpose}, [2]string{"Root", r.Words + "\ncompare these ten words by phone"})
 }
 
 func runInit(ctx context.Context, env *Env, in *Input) (Result, error) {
@@ -70,15 +70,16 @@ func runInit(ctx context.Context, env *Env, in *Input) (Result, error) {
 		return nil, err
 	}
 	defer h.Close()
-	env.Warn("The keys of %s exist on this machine only. Back them up now: fardel key backup /media/safe", h.Self)
+	env.Warn("The keys of %s exist on this machine only. Back them up now.", h.Self)
 	env.Next("fardel key backup /media/safe    a sealed copy of the keys, kept elsewhere")
 	switch {
 	case in.String("kit") != "":
-		env.Next("fardel import                    the first medium from %s", h.Me.Parent)
+		env.Next("fardel import    the first medium from %s", h.Me.Parent)
 	case h.Me.Parent == "":
-		env.Next("fardel site add CARD             or: fardel help air-gap")
+		env.Next("fardel site add CARD    takes in a site, by the card that fardel init wrote there")
+		env.Next("fardel help air-gap    shows the way of the first parcel, step by step")
 	default:
-		env.Next("fardel site add %s        at the top site", filepath.Base(h.CardPath()))
+		env.Next("fardel site add %s    at the top site, which the card is carried to", filepath.Base(h.CardPath()))
 	}
 	return initResult{h.Self, h.Me.Name, h.Dir, h.CardPath(), h.Words(), h.Me.Hierarchy, h.Me.Parent}, nil
 }

@@ -15,7 +15,7 @@ func libraryCommands() []*Command {
 		},
 		{
 			Name: "library clean", Short: "remove files that no package needs any more",
-			Flags: []Flag{Number("keep", "N", "source versions of each package that stay").Or("2"), FlagDryRun},
+			Flags: []Flag{Number("versions", "N", "source versions of each package that stay").Or("2"), FlagDryRun},
 			Run:   libraryClean,
 		},
 		{Name: "library show", Short: "show what the library holds, and how much of it is shared", Run: libraryShow},
@@ -24,7 +24,9 @@ func libraryCommands() []*Command {
 
 func libraryVerify(ctx context.Context, env *Env, _ *Input) (Result, error) {
 	res := verifyResult{what: "The library"}
+	var parent site.Code
 	err := env.withSite(ctx, "library verify", func(h *host.Host) (err error) {
+		parent = h.Me.Parent
 		if _, err := h.Store.Verify(ctx); err != nil {
 			return err
 		}
@@ -35,7 +37,7 @@ func libraryVerify(ctx context.Context, env *Env, _ *Input) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return res, damagedFault(res.Verified)
+	return res, damagedFault(res.Verified, parent)
 }
 
 type cleanResult struct{ host.Cleaned }
@@ -53,7 +55,7 @@ func (r cleanResult) Text(w *Printer) {
 func libraryClean(ctx context.Context, env *Env, in *Input) (Result, error) {
 	var res cleanResult
 	err := env.withSite(ctx, "library clean", func(h *host.Host) (err error) {
-		res.Cleaned, err = h.CleanLibrary(ctx, int(in.Int("keep")), in.Bool("dry-run"))
+		res.Cleaned, err = h.CleanLibrary(ctx, int(in.Int("versions")), in.Bool("dry-run"))
 		return err
 	})
 	if err != nil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fardel/courier"
@@ -14,7 +16,7 @@ import (
 
 func mediaCommands() []*Command {
 	return []*Command{
-		{Name: "media list", Args: "[PATH...]", Short: "list the media that are plugged in, with their parcels", NoConfig: true, Run: mediaList},
+		{Name: "media list", Args: "[PATH...]", Short: "list the media that are plugged in, with their parcels", Run: mediaList},
 		{Name: "media erase", Args: "PATH", Short: "remove everything that Fardel wrote onto a medium", NoConfig: true, Run: mediaErase},
 		{
 			Name: "media eject", Args: "PATH", Short: "let a medium go, and mark its parcels as sent",
@@ -40,7 +42,7 @@ func (mediaResult) Kind() string { return "MediumList" }
 
 func (r mediaResult) Text(w *Printer) {
 	if len(r) == 0 {
-		w.Para("No medium is mounted under %s.", strings.Join(courier.Roots(), ", "))
+		w.Para("No medium is mounted in the folders that are looked at (setting media: fardel config show).")
 		return
 	}
 	rows := [][]string{}
@@ -69,7 +71,7 @@ func mediaList(ctx context.Context, env *Env, in *Input) (Result, error) {
 		all = append(all, m)
 	}
 	if len(in.Args) == 0 {
-		if all, err = courier.Mounted(ctx); err != nil {
+		if all, err = env.mounted(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -126,16 +128,17 @@ func mediaEject(ctx context.Context, env *Env, in *Input) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	how, err := courier.Eject(ctx, path)
-	if err != nil {
-		return nil, err
-	}
 	res := mediumChange{Path: path}
-	err = env.withReplicator(ctx, "media eject", "", func(h *host.Host, r *replicator.Replicator) error {
-		for _, n := range labelNames(c) {
-			if n.From != h.Self {
-				continue
-			}
+	var how courier.Ejection
+	err = env.withReplicator(ctx, "media eject", "", func(h *host.Host, r *replicator.Replicator) (err error) {
+		own := slices.DeleteFunc(labelNames(c), func(n site.ParcelName) bool { return n.From != h.Self })
+		if err := r.Held(own); err != nil {
+			return err
+		}
+		if how, err = courier.Eject(ctx, path); err != nil {
+			return err
+		}
+		for _, n := range own {
 			sent, err := r.MarkSent(n)
 			if err != nil {
 				return err
@@ -146,6 +149,9 @@ func mediaEject(ctx context.Context, env *Env, in *Input) (Result, error) {
 		}
 		return nil
 	})
+	if errors.Is(err, site.NoSite) { // not ours to mark, but it can be let go
+		how, err = courier.Eject(ctx, path)
+	}
 	if err != nil {
 		return nil, err
 	}

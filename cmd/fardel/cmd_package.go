@@ -75,12 +75,12 @@ func (r packageDetail) Text(w *Printer) {
 	if r.Version != "" {
 		title += " " + r.Version
 	}
-	w.Fields([2]string{"Package", string(r.ID)}, [2]string{"Name", title}, [2]string{"Vendor", r.Vendor}, [2]string{"Language", r.Language},
-		[2]string{"Description", r.Description}, [2]string{"Platforms", strings.Join(r.Platforms, ", ")},
-		[2]string{"Source version", fmt.Sprint(r.Source)}, [2]string{"Content", fmt.Sprintf("%s, %s", Count(r.Files, "file"), Bytes(r.Size))},
-		[2]string{"Manifest", r.Manifest.Short()}, [2]string{"Here", r.Here})
+	rows := [][2]string{{"Package", string(r.ID)}, {"Name", title}, {"Vendor", r.Vendor}, {"Language", r.Language},
+		{"Description", r.Description}, {"Platforms", strings.Join(r.Platforms, ", ")},
+		{"Source version", fmt.Sprint(r.Source)}, {"Content", fmt.Sprintf("%s, %s", Count(r.Files, "file"), Bytes(r.Size))},
+		{"Manifest", r.Manifest.Short()}, {"Here", r.Here}}
 	for _, p := range r.Programs {
-		w.Fields([2]string{"Program", p.Name}, [2]string{"  runs", p.Command}, [2]string{"  uninstalls", p.Uninstall},
+		rows = append(rows, [2]string{"Program", p.Name}, [2]string{"  runs", p.Command}, [2]string{"  uninstalls", p.Uninstall},
 			[2]string{"  stopped after", fmt.Sprintf("%d min", p.RunTime)}, [2]string{"  after", strings.Join(p.DependsOn, ", ")})
 	}
 	var sites []site.Code
@@ -89,8 +89,9 @@ func (r packageDetail) Text(w *Printer) {
 	}
 	slices.Sort(sites)
 	for _, c := range sites {
-		w.Fields([2]string{"At " + string(c), r.Targets[c]})
+		rows = append(rows, [2]string{"At " + string(c), r.Targets[c]})
 	}
+	w.Fields(rows...)
 	if r.Removed {
 		w.Para("The package was removed.")
 	}
@@ -239,13 +240,19 @@ func (r verifyResult) Text(w *Printer) {
 	w.Para("%s: %s of %s damaged and thrown out: %s.", r.what, Bad(Count(int64(len(r.Damaged)), "file")), Count(r.Files, "file"), strings.Join(r.Damaged, ", "))
 }
 
-func damagedFault(v host.Verified) error {
+func damagedFault(v host.Verified, parent site.Code) error {
 	if len(v.Damaged) == 0 {
 		return nil
 	}
+	if parent == "" {
+		return site.Damaged.New("%s in the library changed on the disk", Count(int64(len(v.Damaged)), "file")).
+			In("They were thrown out; packages that need them are incomplete").
+			Then("fardel package update ID DIR    with the folder that it was made of, brings them back").
+			Then("look at the disk: this should not happen")
+	}
 	return site.Damaged.New("%s in the library changed on the disk", Count(int64(len(v.Damaged)), "file")).
 		In("They were thrown out; packages that need them wait for them").
-		Then("fardel export HQ    tells the parent with the next receipt, and the next parcel brings them").
+		Then("fardel export %s /media/usb    tells the parent, whose next parcel brings them", parent).
 		Then("look at the disk: this should not happen")
 }
 
@@ -255,14 +262,16 @@ func packageVerify(ctx context.Context, env *Env, in *Input) (Result, error) {
 		return nil, err
 	}
 	res := verifyResult{what: "Package " + string(id)}
+	var parent site.Code
 	err = env.withSite(ctx, "package verify", func(h *host.Host) (err error) {
+		parent = h.Me.Parent
 		res.Verified, err = h.VerifyPackage(ctx, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return res, damagedFault(res.Verified)
+	return res, damagedFault(res.Verified, parent)
 }
 
 type packageLine struct {
@@ -282,6 +291,10 @@ type packageListResult []packageLine
 func (packageListResult) Kind() string { return "PackageList" }
 
 func (r packageListResult) Text(w *Printer) {
+	if len(r) == 0 {
+		w.Para("No package is known here.")
+		return
+	}
 	rows := [][]string{}
 	for _, p := range r {
 		held := "-"

@@ -41,8 +41,13 @@ func parcelCommands() []*Command {
 			Name: "parcel resend", Args: name, Short: "have the content of a parcel go again with the next export",
 			Long: "The next parcel carries what this one did, as far as it is still wanted; nothing has to be named.", Run: parcelResend,
 		},
-		{Name: "parcel hold", Args: name, Short: "mark a parcel that is not to leave", Run: parcelFlag(true)},
-		{Name: "parcel release", Args: name, Short: "take the mark of parcel hold away", Run: parcelFlag(false)},
+		{
+			Name: "parcel hold", Args: name, Short: "keep a parcel from leaving",
+			Long: "Until it is released it cannot be marked as sent, its medium is not ejected, and nothing else is exported for its site: " +
+				"the next parcel would carry the same. A medium that was written already has to be kept back by hand.",
+			Run: parcelHold(true),
+		},
+		{Name: "parcel release", Args: name, Short: "let a parcel leave that was held", Run: parcelHold(false)},
 		{Name: "parcel label", Args: name, Short: "print a label to stick on the medium, as text", Run: parcelLabel},
 	}
 }
@@ -59,6 +64,10 @@ type parcelListResult []parcelLine
 func (parcelListResult) Kind() string { return "ParcelList" }
 
 func (r parcelListResult) Text(w *Printer) {
+	if len(r) == 0 {
+		w.Para("No parcel has left or arrived.")
+		return
+	}
 	rows := [][]string{}
 	for _, p := range r {
 		state := string(p.State)
@@ -70,7 +79,7 @@ func (r parcelListResult) Text(w *Printer) {
 		}
 		rows = append(rows, []string{p.Name().String(), p.Direction, state, day(p.Made), Bytes(p.Bytes), fmt.Sprint(p.Media), dash(strings.TrimSpace(p.Carrier + " " + p.Tracking)), dash(day(p.Confirmed))})
 	}
-	w.Table([]string{"PARCEL", "", "STATE", "MADE", ">SIZE", ">MEDIA", "CARRIER", "CONFIRMED"}, rows)
+	w.Table([]string{"PARCEL", "WAY", "STATE", "MADE", ">SIZE", ">MEDIA", "CARRIER", "CONFIRMED"}, rows)
 }
 
 func parcelList(ctx context.Context, env *Env, in *Input) (Result, error) {
@@ -130,10 +139,14 @@ func (r parcelDetail) Text(w *Printer) {
 	if r.After > 0 {
 		after = fmt.Sprintf("parcel %d", r.After)
 	}
-	w.Fields([2]string{"Parcel", r.Name().String()}, [2]string{"State", string(r.State)}, [2]string{"Builds on", after},
+	state := string(r.State)
+	if r.Hold {
+		state += ", held by " + r.HeldBy
+	}
+	w.Fields([2]string{"Parcel", r.Name().String()}, [2]string{"State", state}, [2]string{"Builds on", after},
 		[2]string{"Holds", fmt.Sprintf("%s, %s, %s", Count(r.Entries, "entry"), Count(r.Files, "bundle or segment"), Bytes(r.Bytes))},
-		[2]string{"Packages", strings.Join(loads, ", ")}, [2]string{"Made", r.Made + " by " + r.By}, [2]string{"On", strings.Join(r.Written, ", ")},
-		[2]string{"Carrier", strings.TrimSpace(r.Carrier + " " + r.Tracking)}, [2]string{"Sent", r.Sent}, [2]string{"Confirmed", r.Confirmed}, [2]string{"Label", r.Label.Short()})
+		[2]string{"Packages", strings.Join(loads, ", ")}, [2]string{"Made", minute(r.Made) + " by " + r.By}, [2]string{"On", strings.Join(r.Written, ", ")},
+		[2]string{"Carrier", strings.TrimSpace(r.Carrier + " " + r.Tracking)}, [2]string{"Sent", minute(r.Sent)}, [2]string{"Confirmed", minute(r.Confirmed)}, [2]string{"Label", r.Label.Short()})
 }
 
 func parcelShow(ctx context.Context, env *Env, in *Input) (Result, error) {
@@ -172,7 +185,12 @@ func (r parcelChange) Text(w *Printer) { w.Para("%s", r.Done) }
 func parcelMarkSent(ctx context.Context, env *Env, in *Input) (Result, error) {
 	return changeParcel(ctx, env, in, func(p *replicator.Parcel) (string, error) {
 		if p.State != replicator.StateCreated && p.State != replicator.StateSent {
-			return "", site.BadUsage.New("parcel %s is %s: only one that was created can be sent", p.Name(), p.State).In("Nothing was changed")
+			return "", site.BadUsage.New("parcel %s is %s: only one that was created can be sent", p.Name(), p.State).
+				In("Nothing was changed").Then("fardel parcel show %s", p.Name())
+		}
+		if p.Hold {
+			return "", site.Gated.New("parcel %s is held by %s", p.Name(), p.HeldBy).
+				In("Nothing was changed").Then("fardel parcel release %s    if it may leave", p.Name())
 		}
 		p.State, p.Carrier, p.Tracking = replicator.StateSent, in.String("carrier"), in.String("tracking")
 		if p.Sent == "" {
@@ -182,15 +200,24 @@ func parcelMarkSent(ctx context.Context, env *Env, in *Input) (Result, error) {
 	})
 }
 
-func parcelFlag(hold bool) func(context.Context, *Env, *Input) (Result, error) {
+func parcelHold(hold bool) func(context.Context, *Env, *Input) (Result, error) {
 	return func(ctx context.Context, env *Env, in *Input) (Result, error) {
-		return changeParcel(ctx, env, in, func(p *replicator.Parcel) (string, error) {
-			p.Hold = hold
-			if hold {
-				return fmt.Sprintf("Parcel %s is marked: it is not to leave.", p.Name()), nil
-			}
-			return fmt.Sprintf("Parcel %s may leave.", p.Name()), nil
+		name, err := parcelName(in)
+		if err != nil {
+			return nil, err
+		}
+		err = env.withReplicator(ctx, "parcel hold", "", func(_ *host.Host, r *replicator.Replicator) error {
+			return r.SetHold(name, hold, host.Operator())
 		})
+		if err != nil {
+			return nil, err
+		}
+		if !hold {
+			env.Next("fardel export %s /media/usb", name.To)
+			return parcelChange{name.String(), fmt.Sprintf("Parcel %s may leave.", name)}, nil
+		}
+		env.Next("fardel parcel release %s    lets it leave again", name)
+		return parcelChange{name.String(), fmt.Sprintf("Parcel %s is held: it is not to leave, and nothing is exported for %s.", name, name.To)}, nil
 	}
 }
 
@@ -281,9 +308,16 @@ type inspectResult []replicator.Inspection
 func (inspectResult) Kind() string { return "InspectionList" }
 
 func (r inspectResult) Text(w *Printer) {
-	for _, p := range r {
-		w.Fields([2]string{"Parcel", p.Parcel}, [2]string{"Made", p.Created}, [2]string{"Builds on", after(p.After)}, [2]string{"Marking", p.Marking},
-			[2]string{"Holds", fmt.Sprintf("%s, %s", Count(int64(p.Bundles), "bundle"), Bytes(p.Bytes))},
+	for i, p := range r {
+		if i > 0 {
+			w.Line("")
+		}
+		bundles := "no bundles"
+		if p.Bundles > 0 {
+			bundles = Count(int64(p.Bundles), "bundle")
+		}
+		w.Fields([2]string{"Parcel", p.Parcel}, [2]string{"Made", minute(p.Created)}, [2]string{"Builds on", after(p.After)}, [2]string{"Marking", p.Marking},
+			[2]string{"Holds", fmt.Sprintf("%s, %s", bundles, Bytes(p.Bytes))},
 			[2]string{"Media", fmt.Sprint(p.Media)}, [2]string{"Signature", p.Signature}, [2]string{"Root", p.Words}, [2]string{"Files", p.Files})
 		for _, f := range p.Faults {
 			w.Indented("%s %s", Bad("!"), f)
@@ -299,18 +333,17 @@ func after(n int64) string {
 }
 
 func parcelInspect(ctx context.Context, env *Env, in *Input) (Result, error) {
-	return inspect(ctx, in.Arg("PATH"), "", false)
+	return inspect(ctx, in.Arg("PATH"), replicator.InspectOptions{})
 }
 
 func parcelVerify(ctx context.Context, env *Env, in *Input) (Result, error) {
 	defer env.Progress().Done()
-	return inspect(ctx, in.Arg("PATH"), in.String("root"), true)
+	return inspect(ctx, in.Arg("PATH"), replicator.InspectOptions{Words: in.String("root"), Files: true, Progress: env.bytesDone()})
 }
 
-func inspect(ctx context.Context, path, words string, deep bool) (Result, error) {
-	only := ""
+func inspect(ctx context.Context, path string, opts replicator.InspectOptions) (Result, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		only = filepath.Base(path)
+		opts.Only = filepath.Base(path)
 		path = filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(path)))) // FARDEL/FROM/labels/x
 	}
 	c, err := courier.OpenCarrier(path)
@@ -321,7 +354,7 @@ func inspect(ctx context.Context, path, words string, deep bool) (Result, error)
 		return nil, err
 	}
 	defer c.Close()
-	list, err := replicator.Inspect(ctx, carrier{c}, replicator.InspectOptions{Words: words, Files: deep, Only: only})
+	list, err := replicator.Inspect(ctx, carrier{c}, opts)
 	if len(list) == 0 && err == nil {
 		err = noParcels(path)
 	}

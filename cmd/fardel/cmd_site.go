@@ -77,7 +77,9 @@ func (siteChange) Kind() string { return "SiteChange" }
 
 func (r siteChange) Text(w *Printer) {
 	w.Para("%s", r.Done)
-	w.Fields([2]string{"Key", r.Fingerprint})
+	if r.Fingerprint != "" {
+		w.Fields([2]string{"Key", r.Fingerprint + "\ncompare with its operator by phone, who sees it in: fardel site show"})
+	}
 }
 
 func siteAdd(ctx context.Context, env *Env, in *Input) (Result, error) {
@@ -113,7 +115,7 @@ func siteAdd(ctx context.Context, env *Env, in *Input) (Result, error) {
 			return nil
 		}
 		res = siteChange{Site: s.Code, Done: fmt.Sprintf("Site %s %q is a member of the hierarchy, below %s.", s.Code, s.Name, s.Parent),
-			Fingerprint: charter.Words(site.DigestOf([]byte(s.Key().Sign))) + "    compare with its operator by phone: fardel site show"}
+			Fingerprint: charter.Words(site.DigestOf([]byte(s.Key().Sign)))}
 		env.Next("fardel package add DIR --to %s", s.Code)
 		env.Next("fardel export %s /media/usb", s.Code)
 		return nil
@@ -215,7 +217,7 @@ func (r siteListResult) Text(w *Printer) {
 			name += " (removed)"
 		}
 		if s.Pending {
-			name += " (waits: fardel site add " + string(s.Code) + ")"
+			name = "waits for: fardel site add " + string(s.Code)
 		}
 		if s.Applied > 0 {
 			in = fmt.Sprintf("%d, %s", s.Applied, s.AppliedAt[:10])
@@ -316,8 +318,8 @@ func (r siteDetail) Text(w *Printer) {
 	for _, x := range r.Rights {
 		given = append(given, string(x))
 	}
-	w.Fields([2]string{"Site", fmt.Sprintf("%s %q", r.Code, r.Name)}, [2]string{"State", string(r.State)}, [2]string{"Place", strings.Join(path, " > ")},
-		[2]string{"Rights", strings.Join(given, ", ")}, [2]string{"Root", r.Words})
+	rows := [][2]string{{"Site", fmt.Sprintf("%s %q", r.Code, r.Name)}, {"State", string(r.State)}, {"Place", strings.Join(path, " > ")},
+		{"Rights", strings.Join(given, ", ")}, {"Root", r.Words}}
 	for _, k := range r.Keys {
 		state := "current"
 		if k.End != nil {
@@ -326,18 +328,19 @@ func (r siteDetail) Text(w *Printer) {
 				state = Bad("revoked")
 			}
 		}
-		w.Fields([2]string{fmt.Sprintf("Key %d", k.Serial), charter.Words(site.DigestOf([]byte(k.Sign))) + "    " + state})
+		rows = append(rows, [2]string{fmt.Sprintf("Key %d", k.Serial), charter.Words(site.DigestOf([]byte(k.Sign))) + "    " + state})
 	}
 	if !r.This {
-		w.Fields([2]string{"Last in", lastIn(r.siteLine)}, [2]string{"Last out", lastOut(r.siteLine)})
+		rows = append(rows, [2]string{"Last in", lastIn(r.siteLine)}, [2]string{"Last out", lastOut(r.siteLine)})
 	}
+	w.Fields(rows...)
 }
 
 func lastIn(s siteLine) string {
 	if s.Applied == 0 {
 		return "nothing yet"
 	}
-	return fmt.Sprintf("parcel %d, %s", s.Applied, s.AppliedAt)
+	return fmt.Sprintf("parcel %d, %s", s.Applied, minute(s.AppliedAt))
 }
 
 func lastOut(s siteLine) string {

@@ -57,11 +57,18 @@ func (r statusResult) Text(w *Printer) {
 	}
 	w.Fields([2]string{"Packages", fmt.Sprintf("%d of %d complete here", r.Complete, r.Packages)},
 		[2]string{"Waiting for", waitingText(r.Files)}, [2]string{"Passing through", strings.Join(r.Relays, ", ")},
-		[2]string{"Held", strings.Join(r.Held, ", ")}, [2]string{"Free", Bytes(r.Free)}, [2]string{"Key backup", dash(day(r.Backup))})
+		[2]string{"Held", strings.Join(r.Held, ", ")}, [2]string{"Free", Bytes(r.Free)}, [2]string{"Key backup", orNever(day(r.Backup))})
 	if len(r.Sites) > 1 {
 		w.Line("")
 		r.Sites.Text(w)
 	}
+}
+
+func orNever(s string) string {
+	if s == "" {
+		return "never"
+	}
+	return s
 }
 
 func waitingText(n int64) string {
@@ -131,7 +138,7 @@ func (r *statusResult) fillNeeds(v *host.View) error {
 		return err
 	}
 	if fenced {
-		r.need("fenced since %s: %s. Nothing new is signed", "fardel import a medium from a neighbour; if nobody has the lost entries: fardel recover", f.Since, f.Why)
+		r.need("fenced since %s: %s. Nothing new is signed", "fardel import    a medium from a neighbour; only if nobody has the lost entries: fardel recover", f.Since, f.Why)
 	}
 	saved, ok, err := v.LastBackup()
 	if err != nil {
@@ -147,7 +154,7 @@ func (r *statusResult) fillNeeds(v *host.View) error {
 	for _, a := range arrivals {
 		if a.State == replicator.ArrivalHeld {
 			r.Held = append(r.Held, a.Name().String())
-			r.need("parcel %s is held: parcel %d of %s has not arrived", "fardel import the missing medium, or ask %s for: fardel export "+string(v.Host.Self)+" --full", a.Name(), a.After, a.From)
+			r.need("parcel %s is held: parcel %d of %s has not arrived", "fardel import    the missing medium; if it is lost, ask %s for: fardel export "+string(v.Host.Self)+" --full", a.Name(), a.After, a.From)
 		}
 	}
 	if v.IsTop() {
@@ -186,7 +193,7 @@ func (r *statusResult) fillAlarms(v *host.View) error {
 		}
 	}
 	for _, a := range r.Alarms {
-		r.need("alarm, %s", "look into it; fardel help recovery", a)
+		r.need("alarm, %s", "fardel help recovery", a)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ func commands() *table {
 			receiptCommands(),
 			mediaCommands(),
 			keyCommands(),
+			demoCommands(),
 			configCommands(),
 			helpCommands(),
 		),

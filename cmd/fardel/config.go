@@ -39,18 +39,18 @@ type Route struct {
 	Codec        string // xz or zstd; empty: the site's
 }
 
-// A Budget is an amount of disk: a number of bytes, or a share of the disk.
+// A Budget is an amount of disk: a number of bytes, or a share of what is free.
 type Budget struct {
 	Bytes   int64
 	Percent int64 // holds when Bytes is 0
 }
 
-// Of returns the budget on a disk of this size, in bytes.
-func (b Budget) Of(disk int64) int64 {
+// Of returns the budget on a disk with so many bytes free.
+func (b Budget) Of(free int64) int64 {
 	if b.Bytes > 0 {
 		return b.Bytes
 	}
-	return disk / 100 * b.Percent
+	return free / 100 * b.Percent
 }
 
 func (b Budget) String() string {
@@ -101,7 +101,7 @@ var siteSettings = []setting[Config]{
 	{"reserve", "how much of the disk is left free, such as \"64 MiB\"",
 		func(c *Config, v any) (err error) { c.Reserve, err = sizeOf(v); return err },
 		func(c *Config) string { return Bytes(c.Reserve) }},
-	{"cache_budget", "for sealed bundles that may be carried again: a size, or a share such as \"20%\"",
+	{"cache_budget", "for sealed bundles that may be carried again: a size, or a share of what is free, such as \"20%\"",
 		func(c *Config, v any) (err error) { c.CacheBudget, err = budgetOf(v); return err },
 		func(c *Config) string { return c.CacheBudget.String() }},
 	word("codec", "how bundles are compressed: xz (smaller) or zstd (faster)", func(c *Config) *string { return &c.Codec }, "xz", "zstd"),
@@ -229,7 +229,7 @@ func loadConfig(path string, named bool) (Config, error) {
 	}
 	if err != nil {
 		return c, site.BadConfig.New("the configuration cannot be read: %s: %s", path, reason(err)).Because(err).
-			In("Nothing was done.").Then("fardel config path shows which file is read")
+			In("Nothing was done.").Then("fardel config path    shows which file is read")
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
@@ -335,7 +335,7 @@ func (c complaints) fault(path string) error {
 			f.Then("line %d: did you mean %s?", each.line, near.better)
 		}
 	}
-	return f.Then("fardel config show lists the settings")
+	return f.Then("fardel config show    lists the settings")
 }
 
 // locate returns the line of each key, for complaints: the parser does not tell

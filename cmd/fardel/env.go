@@ -150,6 +150,20 @@ func (e *Env) Warn(format string, args ...any) {
 	})
 }
 
+// Note tells what is about to be done. It appears on stderr at once; JSON has a
+// field of the result for it.
+func (e *Env) Note(format string, args ...any) {
+	if e.JSON || e.Quiet {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	e.meter.interrupt(func() {
+		p := newPrinter(e.Stderr, e.colour)
+		p.Para("%s", text)
+		p.flush()
+	})
+}
+
 // Next names a step that is sensible after this command. The most useful one
 // comes first.
 func (e *Env) Next(format string, args ...any) {

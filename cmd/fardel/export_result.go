@@ -34,13 +34,16 @@ type exportResult struct {
 	Bytes    int64            `json:"bytes"`
 	ReadBack bool             `json:"read_back"` // the bytes came from the medium, not from memory
 	Nothing  bool             `json:"nothing"`
+
+	done    bool     // all media
+	Removed []string `json:"removed,omitempty"` // own parcels that receipts have confirmed
 }
 
 func newExportResult(s *replicator.Shipment, medium string, total int) exportResult {
 	r := exportResult{Parcels: []exportedParcel{}, Relayed: []string{}, Later: []string{}, Medium: medium, Media: total, Written: []int{}}
 	for _, p := range s.Parcels {
 		e := exportedParcel{Parcel: p.Name().String(), To: p.To, After: p.After, Entries: p.Entries, Packages: []string{},
-			Files: p.Parcel.Files, Bytes: p.Bytes, State: string(replicator.StateCreated), Fenced: p.Plan.Fenced}
+			Files: p.Parcel.Files, Bytes: p.Bytes, State: string(p.State), Fenced: p.Plan.Fenced}
 		for _, l := range p.Plan.Loads {
 			e.Packages = append(e.Packages, string(l.Package.ID))
 		}
@@ -60,6 +63,15 @@ func newExportResult(s *replicator.Shipment, medium string, total int) exportRes
 			seen[f.Name] = true
 			r.Bytes += f.Size
 		}
+	}
+	return r
+}
+
+// finished returns the result of an export that has written all its media.
+func (r exportResult) finished() exportResult {
+	r.done = true
+	for i := range r.Parcels {
+		r.Parcels[i].State = string(replicator.StateCreated)
 	}
 	return r
 }
@@ -92,7 +104,7 @@ func (r exportResult) Text(w *Printer) {
 		w.Para("Ready to be burnt or copied: %s.", strings.Join(r.Images, ", "))
 	case r.Left > 0:
 		w.Para("Medium %d of %d is written and read back (%s in all). It can be used at once.", r.Written[len(r.Written)-1], r.Media, Bytes(r.Bytes))
-	default:
+	case r.done:
 		w.Para("%s on %s, read back and %s.", Bytes(r.Bytes), r.Medium, Good("good"))
 	}
 }
@@ -125,7 +137,7 @@ func (previewResult) Kind() string { return "ExportPlan" }
 func (r previewResult) Text(w *Printer) {
 	for _, s := range r {
 		if !s.Active {
-			w.Para("%s: nothing waits. A parcel would hold a receipt and %s.", s.To, Count(s.Entries, "entry"))
+			w.Para("%s: nothing waits.", s.To)
 			continue
 		}
 		w.Para("%s: %s and %s of content before compression, on %s.", s.To, Count(s.Entries, "entry"), Bytes(s.Bytes), Count(int64(s.Media), "medium"))
@@ -140,6 +152,9 @@ func (r previewResult) Text(w *Printer) {
 			w.Indented("not yet: %s", l)
 		}
 	}
+	if len(r) == 0 {
+		w.Para("There is no site above or below this one.")
+	}
 	w.Para("Nothing was written.")
 }
 
@@ -148,6 +163,9 @@ func (r previewResult) Text(w *Printer) {
 func (j *exportJob) preview(ctx context.Context) (Result, error) {
 	res := previewResult{}
 	for _, to := range j.to {
+		if err := j.r.Gate(to); err != nil {
+			return nil, err
+		}
 		plan, err := j.r.Plan(ctx, to, j.full)
 		if err != nil {
 			return nil, err

@@ -159,7 +159,7 @@ func (o overview) MarshalJSON() ([]byte, error) {
 }
 
 func (o overview) Text(w *Printer) {
-	w.Para("fardel replicates software packages and updates down a tree of sites: over a network, or on media that a courier carries across an air gap.")
+	w.Para("fardel replicates software packages down a tree of sites, on media that a courier carries across an air gap, and brings the receipts back.")
 	w.Line("")
 	verbs, nouns := [][2]string{}, [][2]string{}
 	for _, c := range o.table.commands {

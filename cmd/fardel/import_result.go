@@ -42,6 +42,8 @@ type importedMedium struct {
 	Receipt   string           `json:"receipt,omitempty"` // where it was written
 	Code      []string         `json:"code,omitempty"`
 	dry       bool
+	broken    bool   // the import did not come to its end
+	spoken    string // of the fault that is shown below
 }
 
 type importResult []importedMedium
@@ -83,10 +85,14 @@ func (r importResult) Text(w *Printer) {
 
 func (m *importedMedium) text(w *Printer) {
 	for _, p := range m.Parcels {
-		p.text(w)
+		if m.spoken == "" || p.Detail != m.spoken {
+			p.text(w)
+		}
 	}
 	for _, d := range m.Damaged {
-		w.Para("%s %s.", Bad("Damaged:"), d)
+		if d != m.spoken {
+			w.Para("%s %s", Bad("Damaged:"), sentence(d))
+		}
 	}
 	for _, v := range m.Void {
 		w.Para("%s %s. It is kept and means nothing; an alarm was raised.", Bad("Void:"), v)
@@ -108,6 +114,7 @@ func (m *importedMedium) text(w *Printer) {
 		w.Para("Receipt code, to be read aloud: %s", c)
 	}
 	switch {
+	case m.broken:
 	case m.dry:
 		w.Para("Nothing was changed.")
 	case m.Receipt != "":
@@ -135,29 +142,46 @@ func (x waitingPackage) words() string {
 func (p importedParcel) text(w *Printer) {
 	switch replicator.Outcome(p.Outcome) {
 	case replicator.Imported:
-		follows := "builds on nothing"
+		follows := "needs no earlier one"
 		if p.After > 0 {
 			follows = fmt.Sprintf("follows %d", p.After)
 		}
-		w.Para("Parcel %s of %s: signature ok, %s, %s applied.", p.Parcel, day(p.Created), follows, Count(p.Entries, "entry"))
+		entries := Count(p.Entries, "entry") + " applied"
+		if p.Entries == 0 {
+			entries = "no entry that is new here"
+		}
+		w.Para("Parcel %s of %s: signature ok, %s, %s.", p.Parcel, day(p.Created), follows, entries)
 	case replicator.Already:
 		before := ""
-		if p.Before != "" {
-			before = " on " + p.Before
+		if at, by, ok := strings.Cut(p.Before, " by "); ok {
+			before = " on " + minute(at) + " by " + by
 		}
 		w.Para("Parcel %s was imported%s. Nothing to do.", p.Parcel, before)
 	case replicator.Relayed:
-		w.Para("Parcel %s is for another site on this site's way: it is kept, unchanged, for the next export there.", p.Parcel)
+		w.Para("Parcel %s passes through here: a copy is kept, unchanged, for the next export that way.", p.Parcel)
 	case replicator.OwnParcel:
 		w.Para("Parcel %s was written by this site.", p.Parcel)
 	case replicator.Verified:
 		w.Para("Parcel %s of %s: %s, %s.", p.Parcel, day(p.Created), Good("good"), Count(p.Entries, "new entry"))
+	case replicator.Foreign:
+		w.Para("Parcel %s is for another site. It was not opened.", p.Parcel)
+	case replicator.HeldBack:
+		w.Para("Parcel %s is good and %s: parcel %d has not arrived.", p.Parcel, Notable("is kept"), p.After)
 	default:
-		w.Para("Parcel %s: %s. %s", p.Parcel, Notable(p.Outcome), p.Detail)
+		w.Para("Parcel %s was %s: %s", p.Parcel, Bad("refused"), sentence(p.Detail))
 	}
 	if p.Warning != "" {
 		w.Para("  %s", Notable(p.Warning))
 	}
+}
+
+// minute writes a moment as people do, to the minute.
+func minute(moment string) string {
+	t, err := site.ParseTime(moment)
+	if err != nil {
+		return moment
+	}
+	return When(t)
 }
 
 func day(moment string) string {

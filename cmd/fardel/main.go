@@ -21,8 +21,19 @@
 //	complete.go  what the shells complete
 package main
 
-import "os"
+import (
+	"os"
+	"runtime/debug"
+)
+
+// memoryLimit is how many bytes the program's data takes up before the collector
+// works harder. Without it, a large export takes half as much again and is hardly
+// faster. GOMEMLIMIT in the environment has the last word.
+const memoryLimit = 128 << 20
 
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	os.Exit(run(thisProcess(), commands()))
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
+	"fardel/courier"
 	"fardel/media"
 	"fardel/replicator"
 	"fardel/site"
@@ -34,13 +36,20 @@ func (e *Env) withSite(ctx context.Context, command string, fn func(*host.Host) 
 // withReplicator opens the site and what moves parcels in and out of it.
 func (e *Env) withReplicator(ctx context.Context, command string, codec string, fn func(*host.Host, *replicator.Replicator) error) error {
 	return e.withSite(ctx, command, func(h *host.Host) error {
+		budget, err := e.cacheBudget(h)
+		if err != nil {
+			return err
+		}
 		opts := replicator.Options{
-			Codec: media.Codec(e.Config.Codec), Receipts: e.Config.Receipts, Progress: e.bytesDone(),
+			Codec: media.Codec(e.Config.Codec), Receipts: e.Config.Receipts, Progress: e.bytesDone(), CacheBytes: budget,
 			Route: func(to site.Code) replicator.Route {
 				rt := e.Config.Route(to)
 				rt.Codec = e.Config.Routes[to].Codec // not the site's: a package's own comes before that
 				if codec != "" {
 					rt.Codec = codec
+				}
+				if rt.Baseline == 0 {
+					rt.Baseline = math.MaxInt64 // only on demand; the replicator's 0 means its default
 				}
 				return replicator.Route{Carry: replicator.Carry(rt.Carry), After: rt.AssumedAfter, Baseline: rt.Baseline, Codec: media.Codec(rt.Codec)}
 			},
@@ -51,6 +60,23 @@ func (e *Env) withReplicator(ctx context.Context, command string, codec string, 
 		}
 		return fn(h, r)
 	})
+}
+
+// mounted returns the media below the folders that the configuration names.
+func (e *Env) mounted(ctx context.Context) ([]courier.Medium, error) {
+	if len(e.Config.Media) == 0 {
+		return nil, nil // the administrator wants none to be looked at
+	}
+	return courier.Mounted(ctx, e.Config.Media...)
+}
+
+// cacheBudget returns how many bytes of sealed bundles the outbox may keep.
+func (e *Env) cacheBudget(h *host.Host) (int64, error) {
+	if e.Config.CacheBudget == defaultConfig().CacheBudget {
+		return 0, nil // the replicator's default, which is the same
+	}
+	free, err := h.Library.Space()
+	return max(e.Config.CacheBudget.Of(free), 1), err // 0 would be the default
 }
 
 // bytesDone shows the progress of lower layers, which count from the beginning

@@ -62,14 +62,31 @@ func (e *Env) reportText(r Result, fault *site.Fault, _ int) error {
 // printFault writes what happened and the id, what state things are in, and
 // what to do next.
 func printFault(p *Printer, f *site.Fault, verbose bool) {
-	p.Para("%s (%s)", strings.TrimRight(f.What, ".\n "), Bad(f.Class.Name()))
+	p.Para("%s (%s)", strings.TrimRight(sentence(f.What), ". "), Bad(f.Class.Name()))
 	if f.State != "" {
-		p.Para("%s", f.State)
+		p.Para("%s", sentence(f.State))
 	}
 	if verbose && f.Err != nil {
 		p.Para("Cause: %s", f.Err)
 	}
 	printNext(p, steps(f))
+}
+
+// openers are the words that sentences about faults begin with. What is not
+// among them may be a path or a name, and stays as it is.
+var openers = map[string]bool{
+	"a": true, "an": true, "the": true, "this": true, "these": true, "that": true, "there": true, "no": true, "nobody": true,
+	"nothing": true, "only": true, "name": true, "parcel": true, "package": true, "bundle": true, "what": true, "cannot": true,
+	"it": true, "both": true, "other": true, "they": true,
+}
+
+// sentence gives text a capital letter in front and a full stop behind.
+func sentence(s string) string {
+	s = strings.TrimRight(s, ".\n ")
+	if first, _, _ := strings.Cut(s, " "); openers[first] {
+		s = strings.ToUpper(s[:1]) + s[1:]
+	}
+	return s + "."
 }
 
 func printNext(p *Printer, steps []string) {

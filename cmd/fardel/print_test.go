@@ -115,7 +115,7 @@ func TestLostOutputIsAFailure(t *testing.T) {
 		if got := run(p, commands()); got != 1 {
 			t.Errorf("%v: exit code %d, want 1", args, got)
 		}
-		if !strings.Contains(stderr.String(), "the result cannot be written: no space left on device (FDL-20002)") {
+		if !strings.Contains(stderr.String(), "The result cannot be written: no space left on device (FDL-20002)") {
 			t.Errorf("%v: stderr: %s", args, stderr.String())
 		}
 	}

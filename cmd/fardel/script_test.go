@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -15,14 +16,24 @@ import (
 // with commands made for tests as "probe".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"fardel": main,
+		"fardel": func() { os.Exit(run(testProcess(), commands())) },
 		"probe":  func() { os.Exit(run(thisProcess(), probes())) },
 	})
 }
 
+// testProcess is this process, with a clock that a script may set wrong: the
+// variable FARDEL_TEST_CLOCK holds how far.
+func testProcess() process {
+	p := thisProcess()
+	if wrong, err := time.ParseDuration(os.Getenv("FARDEL_TEST_CLOCK")); err == nil {
+		p.now = func() time.Time { return time.Now().Add(wrong) }
+	}
+	return p
+}
+
 // TestScripts runs testdata/script/*.txtar. Besides the usual commands they have
-// "exits CODE PROGRAM ARG...", which demands an exit code, and "narrow FILE",
-// which demands that no line is wider than 100 columns.
+// "exits CODE PROGRAM ARG...", which demands an exit code, "narrow FILE", which
+// demands that no line is wider than 100 columns, and those of script_sites_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -41,6 +52,15 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  scriptExits,
 			"narrow": scriptNarrow,
+
+			"hierarchy": scriptHierarchy,
+			"at":        scriptAt,
+			"first":     scriptFirst,
+			"damage":    scriptDamage,
+			"record":    scriptRecord,
+			"fill":      scriptFill,
+			"same":      scriptSame,
+			"enter":     scriptEnter,
 		},
 	})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -230,5 +231,37 @@ func TestFishCompletion(t *testing.T) {
 		if err != nil || strings.TrimSpace(string(out)) != want {
 			t.Errorf("%q: got %q, %v; want %q", line, out, err, want)
 		}
+	}
+}
+
+// TestExportAsksForTheNextMedium: at a terminal an export that needs two media
+// is one command. It is not content with the medium that it has just written,
+// and nothing is drawn over the question.
+func TestExportAsksForTheNextMedium(t *testing.T) {
+	b := oneParcel(t)
+	b.must("HQ0", "package add ./tool --to FLD") // shares all files with the first
+	noise := make([]byte, 7<<20)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(noise)
+	b.write("more/a", string(noise))
+	b.must("HQ0", "package add ./more --to FLD")
+	b.write("usb/x", "")
+	term := startTerminal(t, b.fardel("HQ0", "").Path, "export", "FLD", b.path("usb"), "--full", "--volume-size", "12m",
+		"--state", b.path("hq0"), "--config", b.path("fardel.toml"), "--progress", "none")
+	term.expect("Medium 1 of 2 is good. Plug in medium 2 at ")
+	term.typeIn("\n") // without having changed it
+	for end := time.Now().Add(20 * time.Second); strings.Count(term.text(), "Plug in medium 2") < 2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it takes the same medium twice:\n%s", term.text())
+		}
+	}
+	if err := os.Rename(b.path("usb"), b.path("usb-1")); err != nil {
+		t.Fatal(err)
+	}
+	b.write("usb/x", "")
+	term.typeIn("\n")
+	term.expect("read back and ")
+	b.must("FLD", "import ./usb-1 --no-receipt")
+	if out := b.must("FLD", "import ./usb --no-receipt"); !strings.Contains(out, "Complete here now") {
+		t.Error(out)
 	}
 }
