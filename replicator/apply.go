@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"fardel/media"
 	"fardel/site"
@@ -34,6 +35,8 @@ type incoming struct {
 
 	disputed site.LogID         // the log whose author has contradicted itself
 	proved   []site.LogPosition // what this site had signed itself
+	quarrels []site.AlarmBody   // logs of others that were passed over, and why
+	plain    int64              // bytes of its segments, unpacked
 }
 
 // incomingLog is one log of the parcel, and what verifying it has shown.
@@ -94,6 +97,9 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 		pr.Outcome = Verified
 		return nil
 	}
+	if err := r.host.Store.CheckSpace(3 * in.plain); err != nil {
+		return err
+	}
 	if err := in.store(ctx); err != nil {
 		return err
 	}
@@ -106,6 +112,9 @@ func (r *Replicator) apply(ctx context.Context, c Carrier, a arrival, extra map[
 		return err
 	}
 	rep.Healed = rep.Healed || healed || mended
+	for _, q := range in.quarrels {
+		pr.Warning = strings.TrimSpace(pr.Warning + " " + q.Text + ": it was passed over.")
+	}
 	pr.Outcome = Imported
 	r.forgetHeld(a.label.Name())
 	void, err := in.void()
@@ -333,7 +342,7 @@ func (in *incoming) commit(opts ImportOptions) (healed bool, err error) {
 		if _, fenced, err := v.Fenced(); err != nil || fenced {
 			return err // nothing new is signed; the next import tells
 		}
-		if err := in.boast(v); err != nil {
+		if err := errors.Join(in.boast(v), in.tellQuarrels(v)); err != nil {
 			return err
 		}
 		e, err := site.NewEntry(in.r.host.Now(), site.KindImport, name.String(), site.CrossingBody{

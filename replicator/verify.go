@@ -69,15 +69,19 @@ func (in *incoming) verify(v *host.View) error {
 			in.keys = append(in.keys, it)
 			return nil
 		case media.BodyLog:
-			if err := in.close(v, cur); err != nil {
+			if err := in.end(v, cur); err != nil {
 				return err
 			}
-			l, err := in.open(v, it)
+			l, err := in.begin(v, it)
 			if err != nil {
 				return err
 			}
 			cur, in.logs = l, append(in.logs, l)
 			for _, s := range it.Segments {
+				if in.plain += s.Plain; in.plain > maxEntries {
+					return site.Damaged.New("parcel %s holds more than %s of entries, which no site sends at once", in.a.label.Name(), site.Bytes(maxEntries)).
+						In("Nothing of it was applied")
+				}
 				for line, err := range in.segment(s) {
 					if err == nil {
 						err = in.line(v, cur, line)
@@ -96,8 +100,12 @@ func (in *incoming) verify(v *host.View) error {
 	if err != nil {
 		return err
 	}
-	return in.close(v, cur)
+	return in.end(v, cur)
 }
+
+// maxEntries bounds the entries in the segments of one parcel, in bytes: they
+// compress so well that a stick could fill the disk.
+const maxEntries = 2 << 30
 
 // segment yields the entries of a staged segment. Its digest stands in the label
 // as well: a body that names another file is refused.
