@@ -1,5 +1,12 @@
 package replicator_test
 
-import "fardel/replicator"
+import (
+	"fardel/replicator"
+	"fardel/site/host"
+)
 
-type replicatorT = replicator.Replicator
+type (
+	replicatorT = replicator.Replicator
+	hostT       = host.Host
+	viewT       = host.View
+)
