@@ -127,8 +127,8 @@ func TestJSONOfEveryCommand(t *testing.T) {
 	run := map[string]bool{"demo": true} // has a test of its own
 	for _, line := range everyCommand {
 		at, line, _ := strings.Cut(line, ": ")
-		if strings.Contains(line, "CODE") {
-			line = strings.Replace(line, "CODE", strings.TrimSpace(b.must("FLD", "receipt show HQ0-FLD-000001")), 1)
+		if before, after, ok := strings.Cut(line, "CODE"); ok {
+			line = before + strings.TrimSpace(b.must("FLD", "receipt show HQ0-FLD-000001")) + after
 		}
 		if strings.Contains(line, "BACKUP") {
 			found, _ := filepath.Glob(b.path("safe/*.backup"))

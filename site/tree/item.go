@@ -155,7 +155,7 @@ func checkPath(path string) error {
 	}
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" || name == "." || name == ".." {
-			return fmt.Errorf("%q has an empty element, . or ..", path)
+			return fmt.Errorf("%q has an empty, . or .. element", path)
 		}
 		if len(name) > maxElement {
 			return fmt.Errorf("%q has a name longer than %d bytes", path, maxElement)
