@@ -303,22 +303,12 @@ func (r *Replicator) addLoads(ctx context.Context, v *host.View, plan *Plan, lin
 	var held map[site.Digest]bool
 	for _, p := range packages {
 		has := peer[p.ID]
-		gen, wanted, err := v.WantedAt(plan.To, p, !has.Held.IsZero())
+		gen, lacks, err := plan.lacks(v, p, has, b)
 		if err != nil {
 			return err
 		}
-		if !wanted {
+		if !lacks {
 			continue
-		}
-		if has.Has(p.Source, gen) {
-			continue
-		}
-		if b.carried {
-			if old, err := wasCarried(v, plan.To, p, gen, b.horizon); err != nil {
-				return err
-			} else if old {
-				continue
-			}
 		}
 		own, err := v.Content(p.ID)
 		if err != nil {
@@ -349,6 +339,20 @@ func (r *Replicator) addLoads(ctx context.Context, v *host.View, plan *Plan, lin
 		return a.Package.Priority.Rank() - b.Package.Priority.Rank()
 	})
 	return nil
+}
+
+// lacks reports whether the destination has to get the package's current
+// version, and in which generation.
+func (plan *Plan) lacks(v *host.View, p *host.Package, has site.ContentBody, b base) (gen int64, lacks bool, err error) {
+	gen, wanted, err := v.WantedAt(plan.To, p, !has.Held.IsZero())
+	if err != nil || !wanted || has.Has(p.Source, gen) {
+		return gen, false, err
+	}
+	if !b.carried {
+		return gen, true, nil
+	}
+	carried, err := wasCarried(v, plan.To, p, gen, b.horizon)
+	return gen, !carried, err
 }
 
 // named returns the files that the destination has asked for by name, if its

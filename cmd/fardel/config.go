@@ -53,6 +53,7 @@ func (b Budget) Of(free int64) int64 {
 	return free / 100 * b.Percent
 }
 
+// String returns the budget as it is written in the configuration.
 func (b Budget) String() string {
 	if b.Bytes == 0 {
 		return fmt.Sprintf("%d%%", b.Percent)
